@@ -1,0 +1,118 @@
+//! The shape of the file.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The format that this version writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// Everything a sidecar needs to send for one MailSender, or why it may not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SenderFile {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// The MailSender that this was made from.
+    pub sender: SenderRef,
+    /// The mailbox that is signed in as, and sent from.
+    pub mailbox: String,
+    /// Whether mail may be sent at all.
+    pub state: State,
+    /// The way out; absent only while [`State::Unready`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
+    /// The token for the route, where it uses one and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+}
+
+/// Names a MailSender; displays as `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SenderRef {
+    /// The namespace, which is also the pod's.
+    pub namespace: String,
+    /// The name, which is also the pod's label.
+    pub name: String,
+}
+
+impl fmt::Display for SenderRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl std::str::FromStr for SenderRef {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            }
+            Some(_) | None => Err("write it as NAMESPACE/NAME"),
+        }
+    }
+}
+
+/// Whether mail may be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// It may, as far as the operator knows.
+    Ready,
+    /// It may not: every message is answered 451 with this reason.
+    Unready(Unready),
+}
+
+/// Why mail may not be sent, in the words that the MailSender's condition has too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unready {
+    /// The condition's reason: bounded, CamelCase.
+    pub reason: String,
+    /// The whole sentence, with what to do about it.
+    pub message: String,
+}
+
+/// The way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Route {
+    /// Client submission to Exchange Online: STARTTLS and XOAUTH2.
+    ExchangeOnline(SmtpRoute),
+}
+
+/// A route that speaks SMTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SmtpRoute {
+    /// The MailRoute's name, for logs.
+    pub name: String,
+    /// Name (or address) of the relay; its certificate must be for it.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// PEM certificates that alone are trusted; the public roots where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+    /// Largest message taken, in octets.
+    pub max_message_bytes: u64,
+}
+
+/// An access token. `Debug` hides its value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    /// Opaque to us.
+    #[serde(serialize_with = "expose")]
+    pub value: SecretString,
+    /// Its end, from the token response.
+    pub expires_at: Timestamp,
+}
+
+/// The one place where a token is written out: into the file that is made to carry it.
+fn expose<S: Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.expose_secret())
+}

@@ -1,0 +1,15 @@
+//! The file that the operator writes and the sidecar reads: `sender.json`.
+//!
+//! One file holds the configuration, the state with its diagnosis, and the token, so that all
+//! change at once and one read is one consistent state. Two minor versions of either side
+//! understand each other: unknown fields are ignored, and [`FORMAT`] rises only when a reader of
+//! the older format would do harm.
+
+mod file;
+mod read;
+
+pub use file::{FORMAT, Route, SenderFile, SenderRef, SmtpRoute, State, Token, Unready};
+pub use read::{LIMIT, ReadError, parse, write};
+
+/// The file's name inside the Secret, the mounted directory, or a folder of one's own.
+pub const FILE_NAME: &str = "sender.json";

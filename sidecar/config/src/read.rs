@@ -1,0 +1,175 @@
+//! Reading and writing the file: every error is one line that names the field.
+
+use secrecy::ExposeSecret;
+
+use crate::file::{FORMAT, Route, SenderFile, State};
+
+/// Longest file that is read, in octets; an API server stores no larger Secret.
+pub const LIMIT: usize = 1024 * 1024;
+
+/// Longest token, in octets; Entra's are 2 to 4 KiB.
+const TOKEN_LIMIT: usize = 32 * 1024;
+
+/// Why a file cannot be used. No variant repeats a value of the file: it may hold a token.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// Longer than [`LIMIT`].
+    #[error("the file has {0} octets, more than {LIMIT}")]
+    TooLong(usize),
+    /// Not JSON, or a field is missing or of the wrong kind.
+    #[error("{field}: {problem}")]
+    Field {
+        /// The path of the field, "route.exchangeOnline.port"; "." for the whole file.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Written by a version that this one cannot follow.
+    #[error("format: {0} is newer than this version reads ({FORMAT}): upgrade the sidecar (restart the pod)")]
+    Format(u32),
+}
+
+fn field(field: &str, problem: &str) -> ReadError {
+    ReadError::Field { field: field.to_owned(), problem: problem.to_owned() }
+}
+
+/// Reads a file, and checks all that later code relies on.
+pub fn parse(bytes: &[u8]) -> Result<SenderFile, ReadError> {
+    if bytes.len() > LIMIT {
+        return Err(ReadError::TooLong(bytes.len()));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let file: SenderFile = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| field(&error.path().to_string(), &without_values(error.inner())))?;
+    json.end().map_err(|_| field(".", "something follows behind the JSON"))?;
+    check(&file)?;
+    Ok(file)
+}
+
+/// The file's text.
+pub fn write(file: &SenderFile) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(file)
+}
+
+/// serde's message, except where it would repeat a string of the file.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!("line {} column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Data if text.starts_with("missing field") => text,
+        serde_json::error::Category::Data => match text.split_once("expected ") {
+            Some((_, expected)) => format!("expected {expected}"),
+            None => format!("wrong value at {place}"),
+        },
+        serde_json::error::Category::Syntax => format!("not JSON at {place}"),
+        serde_json::error::Category::Eof => format!("the file ends too early, at {place}"),
+        serde_json::error::Category::Io => "cannot be read".to_owned(),
+    }
+}
+
+fn check(file: &SenderFile) -> Result<(), ReadError> {
+    if file.format > FORMAT {
+        return Err(ReadError::Format(file.format));
+    }
+    let mailbox = &file.mailbox;
+    if !mailbox.contains('@') || mailbox.len() > 254 || !mailbox.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(field("mailbox", "not an address"));
+    }
+    match (&file.state, &file.route) {
+        (State::Ready, None) => Err(field("route", "missing, while the state is ready")),
+        (State::Ready | State::Unready(_), Some(route)) => check_route(route),
+        (State::Unready(_), None) => Ok(()),
+    }?;
+    match &file.token {
+        Some(token) if !is_token(token.value.expose_secret()) => {
+            Err(field("token.value", "empty, too long, or with characters that no token has"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_route(route: &Route) -> Result<(), ReadError> {
+    let Route::ExchangeOnline(smtp) = route;
+    if smtp.host.is_empty() || smtp.host.len() > 253 || !smtp.host.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(field("route.exchangeOnline.host", "not a host name"));
+    }
+    if smtp.port == 0 {
+        return Err(field("route.exchangeOnline.port", "0 is no port"));
+    }
+    if smtp.max_message_bytes == 0 {
+        return Err(field("route.exchangeOnline.maxMessageBytes", "0 would refuse every message"));
+    }
+    Ok(())
+}
+
+/// What may stand in a token: nothing that could end the SASL response early (RFC 6750 `b64token`
+/// is narrower, yet opaque tokens are believed as they are).
+fn is_token(value: &str) -> bool {
+    !value.is_empty() && value.len() <= TOKEN_LIMIT && value.chars().all(|c| c.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{
+      "format": 1, "sender": {"namespace": "shop", "name": "billing"},
+      "mailbox": "billing@contoso.com", "state": "ready", "aFieldOfTomorrow": {"x": 1},
+      "route": {"exchangeOnline": {"name": "exchange-online", "host": "smtp.office365.com", "port": 587, "maxMessageBytes": 36700160}},
+      "token": {"value": "s3cr3t-token", "expiresAt": "2026-11-23T12:00:00Z"}
+    }"#;
+
+    fn refused(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "{from}");
+        parse(GOOD.replace(from, to).as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_ignores_unknown_fields() {
+        let file = parse(GOOD.as_bytes()).unwrap();
+        assert_eq!(file.sender.to_string(), "shop/billing");
+        let again = parse(write(&file).unwrap().as_bytes()).unwrap();
+        assert_eq!(again.route, file.route);
+        assert_eq!(again.token.unwrap().value.expose_secret(), "s3cr3t-token");
+    }
+
+    #[test]
+    fn debug_hides_the_token() {
+        let shown = format!("{:?}", parse(GOOD.as_bytes()).unwrap());
+        assert!(!shown.contains("s3cr3t"), "{shown}");
+    }
+
+    #[test]
+    fn names_the_field_that_is_wrong() {
+        assert!(refused("587", "\"x\"").starts_with("route.exchangeOnline.port: expected u16 at line"));
+        assert!(refused("587", "70000").starts_with("route.exchangeOnline.port: "));
+        assert_eq!(refused("587", "0"), "route.exchangeOnline.port: 0 is no port");
+        assert!(refused("\"mailbox\"", "\"mailbax\"").contains("missing field `mailbox`"));
+        assert_eq!(refused("billing@contoso.com", "billing"), "mailbox: not an address");
+        assert!(refused("\"format\": 1", "\"format\": 2").starts_with("format: 2 is newer"));
+        assert!(refused("\"ready\"", "\"perhaps\"").starts_with("state: "));
+        assert!(refused("\"route\"", "\"rout\"").starts_with("route: missing"));
+    }
+
+    #[test]
+    fn no_error_repeats_a_value() {
+        for (from, to) in [
+            ("\"value\": \"s3cr3t-token\"", "\"value\": \"s3cr3t\\ntoken\""),
+            ("{\"value\": \"s3cr3t-token\", \"expiresAt\": \"2026-11-23T12:00:00Z\"}", "\"s3cr3t\""),
+            ("2026-11-23T12:00:00Z", "s3cr3t"),
+            ("\"s3cr3t-token\",", "\"s3cr3t"),
+        ] {
+            let error = refused(from, to);
+            assert!(!error.contains("s3cr3t"), "{error}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused_in_one_line() {
+        for bytes in [&b""[..], b"{", b"\xff\xfe", b"[]", b"null", b"{}", b"{\"format\":1}x"] {
+            let error = parse(bytes).unwrap_err().to_string();
+            assert!(!error.contains('\n') && error.contains(": "), "{error}");
+        }
+        assert_eq!(parse(&vec![b' '; LIMIT + 1]).unwrap_err(), ReadError::TooLong(LIMIT + 1));
+    }
+}

@@ -1,0 +1,177 @@
+//! What we find ourselves, before or without anybody's answer.
+
+use crate::row::{
+    Class::{self, Mendable, Permanent, Transient, Uncertain},
+    Retry::{self, BackOff, Never, WhenMended},
+    Row,
+    When::Local,
+};
+
+const fn row(
+    reason: &'static str,
+    class: Class,
+    retry: Retry,
+    cause: &'static str,
+    fix: &'static str,
+) -> Row {
+    Row { when: Local, reason, class, retry, cause, fix }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $value:literal, $class:ident, $retry:ident, $cause:literal, $fix:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $value;)*
+        pub(crate) const ROWS: &[Row] = &[$(row($name, $class, $retry, $cause, $fix)),*];
+    };
+}
+
+reasons! {
+    // the sender and what it refers to
+    /// No configuration has reached the sidecar.
+    MAIL_SENDER_MISSING = "MailSenderMissing", Mendable, WhenMended,
+        "this pod has no MailSender", "create the MailSender that the pod's label names, in the pod's namespace";
+    /// `spec.suspend` of the MailSender.
+    SENDER_SUSPENDED = "SenderSuspended", Mendable, WhenMended,
+        "the MailSender is suspended", "set its spec.suspend to false";
+    /// `spec.suspend` of the EntraApp.
+    APP_SUSPENDED = "AppSuspended", Mendable, WhenMended,
+        "the EntraApp is suspended", "ask the platform team, or set its spec.suspend to false";
+    /// `spec.entraApp` names nothing.
+    ENTRA_APP_NOT_FOUND = "EntraAppNotFound", Mendable, WhenMended,
+        "the EntraApp does not exist", "correct spec.entraApp of the MailSender, or create the EntraApp: kubectl get entraapps";
+    /// The route needs an EntraApp.
+    ENTRA_APP_REQUIRED = "EntraAppRequired", Mendable, WhenMended,
+        "the route needs an EntraApp and the MailSender names none", "set spec.entraApp of the MailSender: kubectl get entraapps";
+    /// `spec.route` names nothing.
+    MAIL_ROUTE_NOT_FOUND = "MailRouteNotFound", Mendable, WhenMended,
+        "the MailRoute does not exist", "correct spec.route of the MailSender, or create the MailRoute: kubectl get mailroutes";
+    /// The route's kind is not built yet.
+    ROUTE_NOT_SUPPORTED = "RouteNotSupported", Mendable, WhenMended,
+        "this version cannot send by this kind of route", "use a route of the kind exchangeOnline";
+    /// The credential's kind is not built yet.
+    CREDENTIAL_NOT_SUPPORTED = "CredentialNotSupported", Mendable, WhenMended,
+        "this version cannot use this kind of credential", "use spec.credential.clientSecret in the EntraApp";
+    /// The EntraApp admits other namespaces.
+    NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed", Mendable, WhenMended,
+        "the EntraApp does not admit this namespace", "ask the platform team to add it to spec.allowedNamespaces of the EntraApp";
+    /// The EntraApp admits this namespace with other mailboxes.
+    MAILBOX_NOT_ALLOWED = "MailboxNotAllowed", Mendable, WhenMended,
+        "the EntraApp does not admit this mailbox for this namespace", "use one that it admits, or ask the platform team to add it to spec.allowedNamespaces of the EntraApp";
+    /// A Secret of our name and another type is there.
+    SECRET_CONFLICT = "SecretConflict", Mendable, WhenMended,
+        "a Secret of this name and another type is in the way", "delete or rename that Secret";
+    /// The cluster refused the operator's write of the Secret.
+    SECRET_NOT_WRITTEN = "SecretNotWritten", Transient, BackOff,
+        "the operator could not write the sender's Secret", "read the API server's words; check the operator's RBAC and the namespace's quotas";
+
+    // the credential
+    /// The credential Secret is not there.
+    CREDENTIAL_NOT_FOUND = "CredentialNotFound", Mendable, WhenMended,
+        "the Secret with the credential does not exist", "create it in the operator's namespace";
+    /// The credential Secret lacks our label.
+    CREDENTIAL_NOT_LABELLED = "CredentialNotLabelled", Mendable, WhenMended,
+        "the Secret with the credential is not labelled for mail-egress", "kubectl label secret NAME -n OPERATOR_NAMESPACE mail-egress.io/credential=true";
+    /// The credential Secret lacks the key, or it is empty or not text.
+    CREDENTIAL_INVALID = "CredentialInvalid", Mendable, WhenMended,
+        "the Secret with the credential lacks a usable value under its key", "write the client secret's value, as text, under the key that spec.credential.clientSecret.key names";
+
+    // the way to Entra
+    /// `spec.endpoint.loginURL` cannot be used.
+    LOGIN_URL_INVALID = "LoginUrlInvalid", Mendable, WhenMended,
+        "the login URL cannot be used", "set spec.endpoint.loginURL of the EntraApp to an https URL without user, query or fragment";
+    /// A CA bundle that holds no usable certificate.
+    CA_BUNDLE_INVALID = "CaBundleInvalid", Mendable, WhenMended,
+        "the CA bundle cannot be used", "put PEM certificates, and nothing else, into caBundle";
+    /// DNS gave no address for the login host.
+    ENTRA_NAME_NOT_FOUND = "EntraNameNotFound", Transient, BackOff,
+        "the login host's name does not resolve", "check spec.endpoint.loginURL of the EntraApp and the cluster's DNS";
+    /// Nothing answers at the login host.
+    ENTRA_UNREACHABLE = "EntraUnreachable", Transient, BackOff,
+        "the login host cannot be reached", "let the operator reach it: network policy, firewall, proxy";
+    /// The login host does not answer in time.
+    ENTRA_TIMEOUT = "EntraTimeout", Transient, BackOff,
+        "the login host did not answer in time", "nothing: it is tried again; if it stays, check the way there: firewall, proxy";
+    /// The login host's certificate is not believed.
+    ENTRA_TLS_FAILED = "EntraTlsFailed", Mendable, BackOff,
+        "the login host's certificate is not to be believed", "check spec.endpoint.loginURL and spec.endpoint.caBundle of the EntraApp, and whether a proxy opens TLS";
+    /// A 200 that holds no usable token.
+    TOKEN_UNUSABLE = "TokenUnusable", Mendable, BackOff,
+        "the login host's answer holds no usable token", "check spec.endpoint.loginURL of the EntraApp, and whether a proxy answers in Entra's place";
+
+    // the sidecar's own state
+    /// The file that says what to do cannot be read, and there was none before.
+    CONFIGURATION_INVALID = "ConfigurationInvalid", Mendable, WhenMended,
+        "the sidecar's configuration cannot be used", "bring operator and sidecar to versions that understand each other";
+    /// No token has been issued yet.
+    TOKEN_MISSING = "TokenMissing", Transient, BackOff,
+        "there is no token yet", "wait a moment; if it stays: kubectl describe mailsender";
+    /// The token is past its end.
+    TOKEN_EXPIRED = "TokenExpired", Mendable, BackOff,
+        "the token has expired and no newer one came", "kubectl describe mailsender, and check the clock of the node";
+    /// All upstream connections are in use.
+    UPSTREAM_SLOTS_BUSY = "UpstreamSlotsBusy", Transient, BackOff,
+        "all connections to the relay are in use", "nothing: try again in a few seconds";
+    /// The sidecar holds as many message bytes as it may.
+    MEMORY_BUDGET = "MemoryBudget", Transient, BackOff,
+        "the sidecar holds as much mail as it may", "nothing: try again in a few seconds, or raise the sidecar's memory";
+    /// The sidecar is ending.
+    SHUTTING_DOWN = "ShuttingDown", Transient, BackOff,
+        "the pod is ending", "nothing: try again from the pod that follows";
+
+    // the way to the relay
+    /// DNS gave no address for the relay.
+    UPSTREAM_NAME_NOT_FOUND = "UpstreamNameNotFound", Transient, BackOff,
+        "the relay's name does not resolve", "check the host of the MailRoute and the cluster's DNS";
+    /// Nothing answers at the relay.
+    UPSTREAM_UNREACHABLE = "UpstreamUnreachable", Transient, BackOff,
+        "the relay cannot be reached", "let the pod reach it: network policy, firewall, blocked port 587 or 25";
+    /// The relay does not answer in time.
+    UPSTREAM_TIMEOUT = "UpstreamTimeout", Transient, BackOff,
+        "the relay did not answer in time", "nothing: try again later; if it stays, check the way there: network policy, firewall";
+    /// The relay ended the connection before the final dot.
+    UPSTREAM_CLOSED = "UpstreamClosed", Transient, BackOff,
+        "the relay closed the connection", "nothing: try again later";
+    /// The relay broke the protocol.
+    UPSTREAM_PROTOCOL = "UpstreamProtocol", Transient, BackOff,
+        "the relay did not speak SMTP as it should", "check the host and port of the MailRoute, and whether a proxy sits between";
+    /// STARTTLS was not offered.
+    STARTTLS_NOT_OFFERED = "StartTlsNotOffered", Mendable, BackOff,
+        "the relay did not offer STARTTLS, so no credential was sent", "check the host and port of the MailRoute, and whether a firewall strips STARTTLS";
+    /// Plaintext bytes came behind the 220 to STARTTLS.
+    PLAINTEXT_INJECTED = "PlaintextInjected", Mendable, BackOff,
+        "bytes came in plaintext behind the answer to STARTTLS, so no credential was sent", "look for an attacker or a broken proxy on the way to the relay";
+    /// The relay's certificate is from an issuer that is not trusted.
+    UPSTREAM_CERTIFICATE_UNTRUSTED = "UpstreamCertificateUntrusted", Mendable, BackOff,
+        "the relay's certificate is from an issuer that is not trusted, so no credential was sent", "check the host and caBundle of the MailRoute, and whether a proxy opens TLS";
+    /// The relay's certificate is for another name.
+    UPSTREAM_CERTIFICATE_NAME = "UpstreamCertificateName", Mendable, BackOff,
+        "the relay's certificate is for another name, so no credential was sent", "set the host of the MailRoute to a name in the certificate";
+    /// The relay's certificate is outside its time.
+    UPSTREAM_CERTIFICATE_EXPIRED = "UpstreamCertificateExpired", Mendable, BackOff,
+        "the relay's certificate has expired or is not valid yet, so no credential was sent", "renew it at the relay, and check the clock of the node";
+    /// TLS failed in another way.
+    UPSTREAM_TLS_FAILED = "UpstreamTlsFailed", Mendable, BackOff,
+        "TLS with the relay failed, so no credential was sent", "check the host and port of the MailRoute; the relay must speak TLS 1.2 or newer";
+    /// The relay does not offer XOAUTH2.
+    XOAUTH2_NOT_OFFERED = "Xoauth2NotOffered", Mendable, BackOff,
+        "the relay does not offer XOAUTH2", "check the host of the MailRoute: it must take OAuth tokens";
+    /// The answer to the final dot was lost.
+    DELIVERY_UNCERTAIN = "DeliveryUncertain", Uncertain, Never,
+        "the relay's answer was lost after the whole message was sent: it may have been delivered", "look for the Message-ID in the message trace before you send it again";
+    /// The relay refused a recipient in a way that no other row knows.
+    RECIPIENT_REFUSED = "RecipientRefused", Permanent, Never,
+        "the relay refused a recipient", "correct the recipient's address";
+    /// The relay refused in a way that no other row knows.
+    UPSTREAM_REFUSED = "UpstreamRefused", Permanent, Never,
+        "the relay refused the message", "read the relay's words; correct the message";
+
+    // what this message can never achieve
+    /// 8-bit content, and the relay does not offer 8BITMIME.
+    EIGHT_BIT_NOT_OFFERED = "EightBitNotOffered", Permanent, Never,
+        "the message has 8-bit content and the relay does not offer 8BITMIME", "let the app encode it as quoted-printable or base64, or use a relay that offers it";
+    /// UTF-8 addresses or headers, and the relay does not offer SMTPUTF8.
+    SMTPUTF8_NOT_OFFERED = "SmtpUtf8NotOffered", Permanent, Never,
+        "the message needs SMTPUTF8 and the relay does not offer it", "use ASCII addresses and headers, or a relay that offers it";
+    /// Larger than the route takes.
+    MESSAGE_TOO_LARGE = "MessageTooLarge", Permanent, Never,
+        "the message is larger than the route takes", "send a smaller message";
+}
