@@ -1,0 +1,247 @@
+//! Why there is no token, and what to do next.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use mail_egress_diagnosis::{Class, Diagnosis, Retry as Advice, entra, local, reason};
+
+use crate::answer::Refusal;
+use crate::fault::{Fault, Peer};
+use crate::request::InvalidRequest;
+use crate::tls::TlsError;
+use crate::token::Unusable;
+
+/// Why a token request failed. Holds neither the credential nor any token.
+///
+/// `Display` is the diagnosis's sentence: cause and fix.
+#[derive(Clone, Debug)]
+pub struct TokenError {
+    /// Cause and fix, from the project's one table.
+    pub diagnosis: Diagnosis,
+    /// When the same request may be sent again.
+    pub retry: Retry,
+    /// What Microsoft's support asks for, where Entra said it; for the log, not for conditions:
+    /// it differs every time.
+    pub trace: Option<Box<Trace>>,
+}
+
+/// When the same request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Not before this has passed (1 s to 1 h): Entra said so.
+    After(Duration),
+    /// By itself it may come right: again soon, then ever more rarely.
+    Backoff,
+    /// A person must act. Again when the request changes; otherwise rarely, since what is mended
+    /// in Entra is not seen from here.
+    WhenMended,
+}
+
+/// The ids under which Microsoft finds a request; each is empty where Entra did not say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// `trace_id`
+    pub trace_id: String,
+    /// `correlation_id`
+    pub correlation_id: String,
+}
+
+/// The head of an answer, which oauth2 hides from its caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+}
+
+impl TokenError {
+    pub(crate) fn invalid(error: InvalidRequest) -> Self {
+        let found = match error {
+            InvalidRequest::LoginUrl(_) => local(reason::LOGIN_URL_INVALID),
+            InvalidRequest::ClientSecret => local(reason::CREDENTIAL_INVALID),
+            // What Entra would say, had it been asked.
+            InvalidRequest::Tenant | InvalidRequest::ClientId | InvalidRequest::Scope => {
+                entra(400, Some("invalid_request"), &[], "")
+            }
+        };
+        Self::of(found.with_cause(&error.to_string()))
+    }
+
+    pub(crate) fn bundle(error: &TlsError) -> Self {
+        Self::of(local(reason::CA_BUNDLE_INVALID).with_cause(&error.to_string()))
+    }
+
+    pub(crate) fn fault(fault: &Fault, peer: &Peer) -> Self {
+        Self::of(fault.entra(peer))
+    }
+
+    /// Entra said no, in its own form.
+    pub(crate) fn refused(refusal: &Refusal, secret: &str, head: &Head, now: Timestamp) -> Self {
+        let description = refusal.description(secret);
+        let said = if description.is_empty() { refusal.error().unwrap_or_default() } else { &description };
+        let diagnosis = entra(head.status, refusal.error(), &refusal.codes(), said);
+        let retry = retry(&diagnosis, head, now);
+        Self { diagnosis, retry, trace: refusal.trace().map(Box::new) }
+    }
+
+    /// Something answered, and not in Entra's form: a plain-text 429, a proxy's page, a redirect.
+    /// Nothing of the body is repeated: it may hold anything.
+    pub(crate) fn foreign(head: &Head, peer: &Peer, now: Timestamp) -> Self {
+        let Head { status, .. } = head;
+        let found = entra(*status, None, &[], &format!("HTTP {status}"));
+        let diagnosis = match status {
+            429 | 500..=599 => found,
+            200 => local(reason::TOKEN_UNUSABLE)
+                .with_cause(&format!("the login host {peer} answered HTTP 200 and no token response")),
+            300..=399 => found.with_cause(&format!(
+                "the login host {peer} answered with a redirect, which is not followed"
+            )),
+            _ => found.with_cause(&format!("the login host {peer} gave an answer that is not Entra's")),
+        };
+        let retry = retry(&diagnosis, head, now);
+        Self { diagnosis, retry, trace: None }
+    }
+
+    pub(crate) fn unusable(why: Unusable, peer: &Peer) -> Self {
+        Self::of(
+            local(reason::TOKEN_UNUSABLE)
+                .with_cause(&format!("the answer of the login host {peer} holds no usable token: {why}")),
+        )
+    }
+
+    fn of(diagnosis: Diagnosis) -> Self {
+        let retry = advised(&diagnosis);
+        Self { diagnosis, retry, trace: None }
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.diagnosis.sentence())
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// A throttled application waits as long as it was told; who asks early is throttled longer.
+fn retry(diagnosis: &Diagnosis, head: &Head, now: Timestamp) -> Retry {
+    /// What the token endpoint says when it says anything (fact sheet A, HTTP 429).
+    const USUAL: Duration = Duration::from_secs(60);
+    let told = head.retry_after.as_deref().and_then(|field| retry_after(field, now));
+    match (diagnosis.class, told) {
+        (Class::Transient, Some(wait)) => Retry::After(wait),
+        (Class::Transient, None) if head.status == 429 => Retry::After(USUAL),
+        _ => advised(diagnosis),
+    }
+}
+
+fn advised(diagnosis: &Diagnosis) -> Retry {
+    match diagnosis.retry {
+        // OnceFresh: the next request carries a fresh assertion by itself.
+        Advice::OnceFresh | Advice::BackOff | Advice::Slow => Retry::Backoff,
+        Advice::WhenMended | Advice::Never => Retry::WhenMended,
+    }
+}
+
+/// RFC 9110 section 10.2.3: seconds or a date; 1 s to 1 h, whatever it says.
+fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(3600);
+    let field = field.trim();
+    let wait = if !field.is_empty() && field.bytes().all(|b| b.is_ascii_digit()) {
+        field.parse().map_or(MOST, Duration::from_secs)
+    } else {
+        let until = DateTimeParser::new().parse_timestamp(field).ok()?;
+        Duration::try_from(until.duration_since(now)).unwrap_or(LEAST)
+    };
+    Some(wait.clamp(LEAST, MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(status: u16, retry_after: Option<&str>) -> Head {
+        Head { status, retry_after: retry_after.map(str::to_owned) }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-22T10:00:00Z".parse().unwrap()
+    }
+
+    fn peer() -> Peer {
+        Peer { host: "login.test".to_owned(), port: 443 }
+    }
+
+    fn refused(status: u16, json: &str, retry_after: Option<&str>) -> TokenError {
+        let refusal = serde_json::from_str(json).unwrap();
+        TokenError::refused(&refusal, "s3cret", &head(status, retry_after), now())
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_bounded() {
+        let seconds = |field| retry_after(field, now()).map(|wait| wait.as_secs());
+        for (field, wait) in [
+            ("60", Some(60)),
+            (" 5 ", Some(5)),
+            ("0", Some(1)),
+            ("86400", Some(3600)),
+            ("99999999999999999999999", Some(3600)),
+            ("Sun, 22 Nov 2026 10:02:00 GMT", Some(120)),
+            ("Sun, 22 Nov 2026 09:00:00 GMT", Some(1)),
+            ("Mon, 23 Nov 2026 10:00:00 GMT", Some(3600)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(field), wait, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_throttled_request_waits_as_told_or_a_minute() {
+        let wait = |seconds| Retry::After(Duration::from_secs(seconds));
+        let foreign = |field| TokenError::foreign(&head(429, field), &peer(), now()).retry;
+        assert_eq!(foreign(Some("90")), wait(90));
+        assert_eq!(foreign(Some("soon")), wait(60));
+        assert_eq!(foreign(None), wait(60));
+        let throttled = refused(429, r#"{"error":"temporarily_unavailable"}"#, Some("7"));
+        assert_eq!(throttled.retry, wait(7));
+    }
+
+    #[test]
+    fn a_server_in_trouble_is_asked_again_and_a_wrong_secret_is_not() {
+        let trouble = TokenError::foreign(&head(503, None), &peer(), now());
+        assert_eq!((trouble.retry, trouble.diagnosis.reason), (Retry::Backoff, "EntraUnavailable"));
+        assert_eq!(
+            TokenError::foreign(&head(503, Some("9")), &peer(), now()).retry,
+            Retry::After(Duration::from_secs(9))
+        );
+        let wrong = refused(401, r#"{"error":"invalid_client","error_codes":[7000215]}"#, Some("9"));
+        assert_eq!((wrong.retry, wrong.diagnosis.reason), (Retry::WhenMended, "InvalidClientSecret"));
+        let propagating = refused(400, r#"{"error":"invalid_request","error_codes":[70021]}"#, None);
+        assert_eq!(propagating.retry, Retry::Backoff);
+    }
+
+    #[test]
+    fn a_refusal_without_a_description_shows_its_error() {
+        let shown = refused(400, r#"{"error":"invalid_scope"}"#, None).to_string();
+        assert!(shown.contains("(invalid_scope)"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_explained_without_asking() {
+        for (error, reason) in [
+            (InvalidRequest::LoginUrl("is no URL"), "LoginUrlInvalid"),
+            (InvalidRequest::Tenant, "InvalidTokenRequest"),
+            (InvalidRequest::ClientId, "InvalidTokenRequest"),
+            (InvalidRequest::Scope, "InvalidTokenRequest"),
+            (InvalidRequest::ClientSecret, "CredentialInvalid"),
+        ] {
+            let found = TokenError::invalid(error);
+            assert_eq!((found.diagnosis.reason, found.retry), (reason, Retry::WhenMended));
+            assert!(found.to_string().starts_with(&error.to_string()), "{found}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Token requests to Microsoft Entra, what their errors mean, and the TLS and the dialling that
+//! every upstream connection of the project shares.
+
+mod answer;
+mod client;
+pub mod dial;
+mod error;
+pub mod fault;
+mod jwt;
+mod post;
+mod request;
+pub mod tls;
+mod token;
+
+pub use client::{Limits, TokenClient};
+pub use error::{Retry, TokenError, Trace};
+pub use jwt::{Claims, claims};
+pub use request::{Credential, InvalidRequest, TokenRequest};
+pub use token::Token;

@@ -1,0 +1,8 @@
+//! Token requests against a real TLS server on loopback that answers, or fails to, as scripted.
+
+#![allow(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, not in what they call")]
+
+mod answers;
+mod secrecy;
+mod server;
+mod transport;
