@@ -1,0 +1,67 @@
+//! The names that several programs must agree on: labels, annotations, types, condition types.
+
+/// The API group of the four kinds.
+pub const GROUP: &str = "mail-egress.io";
+/// The version of the four kinds.
+pub const VERSION: &str = "v1alpha1";
+/// The field manager of everything that the operator applies.
+pub const FIELD_MANAGER: &str = "mail-egress";
+/// The category that lists all four kinds: `kubectl get mail-egress`.
+pub const CATEGORY: &str = "mail-egress";
+
+/// On a pod: the MailSender of its namespace that it sends as.
+pub const LABEL_SENDER: &str = "mail-egress.io/sender";
+/// On a Secret in the operator's namespace: the operator may read it as a credential, if `"true"`.
+pub const LABEL_CREDENTIAL: &str = "mail-egress.io/credential";
+/// On a Secret in the operator's namespace: it keeps a token across restarts.
+pub const LABEL_TOKEN: &str = "mail-egress.io/token";
+/// On whatever the operator owns.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`LABEL_MANAGED_BY`].
+pub const MANAGED_BY: &str = "mail-egress";
+
+/// On a credential Secret: when the credential ends (RFC 3339). Entra's token endpoint does not
+/// tell it for a client secret.
+pub const ANNOTATION_EXPIRES_AT: &str = "mail-egress.io/expires-at";
+/// On a pod: the port on which the sidecar listens for SMTP.
+pub const ANNOTATION_SMTP_PORT: &str = "mail-egress.io/smtp-port";
+/// On a pod: the port on which the sidecar answers metrics and health.
+pub const ANNOTATION_ADMIN_PORT: &str = "mail-egress.io/admin-port";
+
+/// The type of the Secret that carries a sender's configuration, state and token to its pods.
+pub const SECRET_TYPE_SENDER: &str = "mail-egress.io/sender";
+/// The type of the Secrets in which the operator keeps tokens in its own namespace.
+pub const SECRET_TYPE_TOKEN: &str = "mail-egress.io/token";
+/// What every sender's Secret name begins with.
+pub const SENDER_SECRET_PREFIX: &str = "mail-egress-";
+/// The longest `metadata.name` of a MailSender, in characters: with the prefix it is still a DNS
+/// label.
+pub const SENDER_NAME_MAX: usize = 50;
+
+/// The name of the Secret of one MailSender, in the MailSender's namespace.
+pub fn sender_secret(sender: &str) -> String {
+    format!("{SENDER_SECRET_PREFIX}{sender}")
+}
+
+/// The types of the conditions that the operator sets.
+pub mod condition {
+    /// The platform's rules (allowedNamespaces, mailboxes, policy, suspend) let it be.
+    pub const ACCEPTED: &str = "Accepted";
+    /// Every object that it names exists and can be read.
+    pub const RESOLVED_REFS: &str = "ResolvedRefs";
+    /// A token is at hand that has not ended.
+    pub const TOKEN_READY: &str = "TokenReady";
+    /// The EntraApp's credential was found, is readable, and Entra took it.
+    pub const CREDENTIAL_READY: &str = "CredentialReady";
+    /// Every field that is set is honoured by this version.
+    pub const SUPPORTED: &str = "Supported";
+    /// The summary of the others.
+    pub const READY: &str = "Ready";
+    /// Of kstatus: nothing more will happen until somebody mends it.
+    pub const STALLED: &str = "Stalled";
+    /// Of kstatus: the operator is still at work on it.
+    pub const RECONCILING: &str = "Reconciling";
+}
+
+/// The reason of [`condition::SUPPORTED`] where it is False.
+pub const REASON_NOT_YET_HONOURED: &str = "NotYetHonoured";
