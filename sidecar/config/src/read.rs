@@ -40,7 +40,7 @@ pub fn parse(bytes: &[u8]) -> Result<SenderFile, ReadError> {
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let file: SenderFile = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| field(&error.path().to_string(), &without_values(error.inner())))?;
+        .map_err(|error| field(&path(&error), &without_values(error.inner())))?;
     json.end().map_err(|_| field(".", "something follows behind the JSON"))?;
     check(&file)?;
     Ok(file)
@@ -49,6 +49,14 @@ pub fn parse(bytes: &[u8]) -> Result<SenderFile, ReadError> {
 /// The file's text.
 pub fn write(file: &SenderFile) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(file)
+}
+
+/// The field's path; "." where the text ended before one could be named.
+fn path(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    match error.path().to_string().as_str() {
+        "?" => ".".to_owned(),
+        path => path.to_owned(),
+    }
 }
 
 /// serde's message, except where it would repeat a string of the file.

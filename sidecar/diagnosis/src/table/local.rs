@@ -89,7 +89,7 @@ reasons! {
         "the login host cannot be reached", "let the operator reach it: network policy, firewall, proxy";
     /// The login host does not answer in time.
     ENTRA_TIMEOUT = "EntraTimeout", Transient, BackOff,
-        "the login host did not answer in time", "nothing: it is tried again; if it stays, check the way there: firewall, proxy";
+        "the login host did not answer in time", "wait: it is asked again; if it stays, check the way there: firewall, proxy";
     /// The login host's certificate is not believed.
     ENTRA_TLS_FAILED = "EntraTlsFailed", Mendable, BackOff,
         "the login host's certificate is not to be believed", "check spec.endpoint.loginURL and spec.endpoint.caBundle of the EntraApp, and whether a proxy opens TLS";
@@ -109,13 +109,13 @@ reasons! {
         "the token has expired and no newer one came", "kubectl describe mailsender, and check the clock of the node";
     /// All upstream connections are in use.
     UPSTREAM_SLOTS_BUSY = "UpstreamSlotsBusy", Transient, BackOff,
-        "all connections to the relay are in use", "nothing: try again in a few seconds";
+        "all connections to the relay are in use", "try again in a few seconds";
     /// The sidecar holds as many message bytes as it may.
     MEMORY_BUDGET = "MemoryBudget", Transient, BackOff,
-        "the sidecar holds as much mail as it may", "nothing: try again in a few seconds, or raise the sidecar's memory";
+        "the sidecar holds as much mail as it may", "try again in a few seconds, or raise the sidecar's memory";
     /// The sidecar is ending.
     SHUTTING_DOWN = "ShuttingDown", Transient, BackOff,
-        "the pod is ending", "nothing: try again from the pod that follows";
+        "the pod is ending", "try again from the pod that follows";
 
     // the way to the relay
     /// DNS gave no address for the relay.
@@ -126,10 +126,10 @@ reasons! {
         "the relay cannot be reached", "let the pod reach it: network policy, firewall, blocked port 587 or 25";
     /// The relay does not answer in time.
     UPSTREAM_TIMEOUT = "UpstreamTimeout", Transient, BackOff,
-        "the relay did not answer in time", "nothing: try again later; if it stays, check the way there: network policy, firewall";
+        "the relay did not answer in time", "try again later; if it stays, check the way there: network policy, firewall";
     /// The relay ended the connection before the final dot.
     UPSTREAM_CLOSED = "UpstreamClosed", Transient, BackOff,
-        "the relay closed the connection", "nothing: try again later";
+        "the relay closed the connection", "try again later";
     /// The relay broke the protocol.
     UPSTREAM_PROTOCOL = "UpstreamProtocol", Transient, BackOff,
         "the relay did not speak SMTP as it should", "check the host and port of the MailRoute, and whether a proxy sits between";

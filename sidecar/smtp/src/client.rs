@@ -1,0 +1,91 @@
+//! The dialogue towards the relay, without its socket.
+//!
+//! Expected flow, for a connection just made:
+//!
+//! ```text
+//! let mut dialogue = Dialogue::new(settings, now);
+//! loop {
+//!     write dialogue.take_output() and flush
+//!     wait for input → feed, dialogue.deadline() → handle_timeout, the end of the stream → closed
+//!     Action::StartTls          → verified handshake on the same socket → tls_established(now)
+//!     Action::Ready             → send(message) whenever there is one, or quit
+//!     Action::SendBody          → body(piece)… written as it comes, then end_of_body
+//!     Action::Finished(attempt) → tell the app; another send if is_ready(), close if is_ended()
+//! }
+//! ```
+//!
+//! Guarantees: the token is written only after [`Dialogue::tls_established`] and a second EHLO;
+//! octets that came in before that call never count after it; the final dot is written only by
+//! [`Dialogue::end_of_body`]; up to there a lost connection is [`Attempt::Failed`], behind it
+//! [`Attempt::Uncertain`]. A message goes to all of its recipients or to none.
+
+mod attempt;
+mod capabilities;
+mod dialogue;
+mod phase;
+mod replies;
+mod transaction;
+mod xoauth2;
+
+use secrecy::SecretString;
+
+pub use attempt::{Accepted, Attempt, Failure, Lost, Refusal, RefusedRecipient, Unsendable, UpstreamReply};
+pub use dialogue::Dialogue;
+pub use phase::{Phase, Timeouts};
+
+use crate::{Address, Envelope, data::Content};
+
+/// What one connection to a relay needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name said in EHLO; where it is no host name, `[127.0.0.1]` is said instead.
+    pub name: String,
+    /// Whether TLS is begun by STARTTLS or was there from the first octet.
+    pub security: Security,
+    /// Who logs in.
+    pub login: XOAuth2,
+    /// The patience for each phase.
+    pub timeouts: Timeouts,
+}
+
+/// How the connection becomes TLS; there is no third way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// STARTTLS, which must be offered (RFC 3207).
+    StartTls,
+    /// The caller has completed a verified handshake before the dialogue began (RFC 8314).
+    Implicit,
+}
+
+/// A mailbox and the token that opens it.
+#[derive(Clone, Debug)]
+pub struct XOAuth2 {
+    /// `user=`: the mailbox.
+    pub user: Address,
+    /// The bearer token; opaque.
+    pub token: SecretString,
+}
+
+/// One message as it is to be sent, but for its body.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Sender and recipients as the relay shall see them.
+    pub envelope: Envelope,
+    /// What [`crate::data::Scan`] found in exactly the octets that will be given to
+    /// [`Dialogue::body`]; with fewer of them the final dot is not written.
+    pub content: Content,
+}
+
+/// Something that only the caller can do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Begin TLS on this connection, then call [`Dialogue::tls_established`].
+    StartTls,
+    /// Logged in: a message may be sent.
+    Ready,
+    /// The relay waits for the message.
+    SendBody,
+    /// The message is through with, or the connection failed before there was one. Afterwards
+    /// the dialogue is ready or ended, nothing in between.
+    Finished(Attempt),
+}

@@ -1,0 +1,104 @@
+//! What the relay offers in its reply to EHLO.
+
+use super::replies::Lines;
+
+/// The offers that this dialogue makes use of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Capabilities {
+    pub(super) starttls: bool,
+    pub(super) pipelining: bool,
+    pub(super) eight_bit_mime: bool,
+    pub(super) smtputf8: bool,
+    /// `None`: SIZE is not offered; `Some(0)`: offered without a limit (RFC 1870 section 4).
+    pub(super) size: Option<u64>,
+    /// The AUTH mechanisms in capitals.
+    pub(super) mechanisms: Vec<String>,
+}
+
+impl Capabilities {
+    /// Reads the reply; its first line is the relay's name and says nothing.
+    pub(super) fn read(reply: &Lines) -> Self {
+        let mut offers = Self::default();
+        for line in reply.texts.iter().skip(1) {
+            // "AUTH=LOGIN" is how it was written before RFC 4954
+            let mut words = line.split([' ', '=']).filter(|word| !word.is_empty());
+            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "STARTTLS" => offers.starttls = true,
+                "PIPELINING" => offers.pipelining = true,
+                "8BITMIME" => offers.eight_bit_mime = true,
+                "SMTPUTF8" => offers.smtputf8 = true,
+                "SIZE" => offers.size = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
+                "AUTH" => offers.mechanisms.extend(words.map(str::to_ascii_uppercase)),
+                _ => {}
+            }
+        }
+        offers
+    }
+
+    /// Whether SASL XOAUTH2 is offered.
+    pub(super) fn xoauth2(&self) -> bool {
+        self.mechanisms.iter().any(|mechanism| mechanism == "XOAUTH2")
+    }
+
+    /// The mechanisms for a diagnosis: printable, at most 100 octets.
+    pub(super) fn mechanisms(&self) -> String {
+        if self.mechanisms.is_empty() {
+            return "nothing".to_owned();
+        }
+        let all = self.mechanisms.join(" ");
+        all.chars().filter(|c| matches!(c, ' '..='~')).take(100).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Capabilities {
+        Capabilities::read(&Lines { code: 250, texts: lines.iter().map(|&line| line.to_owned()).collect() })
+    }
+
+    #[test]
+    fn reads_what_exchange_offers() {
+        let offers = read(&[
+            "SY5P282CA0097.outlook.office365.com Hello [172.105.184.101]",
+            "SIZE 157286400",
+            "PIPELINING",
+            "DSN",
+            "ENHANCEDSTATUSCODES",
+            "AUTH LOGIN XOAUTH2",
+            "8BITMIME",
+            "BINARYMIME",
+            "CHUNKING",
+            "SMTPUTF8",
+        ]);
+        let expected = Capabilities {
+            starttls: false,
+            pipelining: true,
+            eight_bit_mime: true,
+            smtputf8: true,
+            size: Some(157_286_400),
+            mechanisms: vec!["LOGIN".into(), "XOAUTH2".into()],
+        };
+        assert_eq!(offers, expected);
+        assert!(offers.xoauth2());
+    }
+
+    #[test]
+    fn the_first_line_offers_nothing() {
+        assert_eq!(read(&["STARTTLS"]), Capabilities::default());
+    }
+
+    #[test]
+    fn reads_any_case_and_the_old_form_of_auth() {
+        let offers = read(&["x", "starttls", "AUTH=LOGIN", "AUTH plain xoauth2", "SIZE"]);
+        assert!(offers.starttls && offers.xoauth2());
+        assert_eq!((offers.mechanisms().as_str(), offers.size), ("LOGIN PLAIN XOAUTH2", Some(0)));
+    }
+
+    #[test]
+    fn names_the_mechanisms_briefly() {
+        assert_eq!(read(&["x"]).mechanisms(), "nothing");
+        assert_eq!(read(&["x", &format!("AUTH {}", "A".repeat(500))]).mechanisms().len(), 100);
+    }
+}

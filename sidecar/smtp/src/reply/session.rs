@@ -1,0 +1,125 @@
+//! The session's own replies, in the order of a dialogue.
+
+use std::borrow::Cow;
+
+use super::{Reply, Status, wrap};
+use crate::{client::Accepted, name::host_name};
+
+macro_rules! status {
+    () => {
+        None
+    };
+    ($subject:literal, $detail:literal) => {
+        Some(Status::new($subject, $detail))
+    };
+}
+
+macro_rules! replies {
+    ($($(#[$doc:meta])* $visibility:vis $name:ident = $code:literal $(($subject:literal, $detail:literal))? $text:literal;)*) => {
+        $($(#[$doc])* $visibility const $name: Reply = Reply {
+            code: $code,
+            status: status!($($subject, $detail)?),
+            text: Cow::Borrowed($text),
+        };)*
+
+        /// Every fixed reply, for the test that reads them all.
+        #[cfg(test)]
+        pub(super) const ALL: &[Reply] = &[$($name),*];
+    };
+}
+
+replies! {
+    /// For the listener: one session more than it serves. To be written in place of a greeting.
+    pub TOO_MANY_SESSIONS = 421 (3, 2) "too many sessions at once, try again";
+    /// The listener is going away; also said by the session itself.
+    pub SHUTTING_DOWN = 421 (3, 2) "the sidecar is shutting down, try again";
+    pub(crate) TIMED_OUT = 421 (4, 2) "nothing was said for too long, closing";
+    pub(crate) TOO_MANY_ERRORS = 421 (7, 0) "too many errors, closing";
+    pub(crate) TOO_EARLY = 421 (5, 1) "more came behind DATA before its reply, closing, since it must not be read as commands";
+    pub(crate) NOT_HTTP = 421 (7, 0) "this is an SMTP server, not a web server, closing";
+
+    pub(crate) HELP = 214 (0, 0) "send mail as usual: EHLO, MAIL, RCPT, DATA; also RSET, NOOP, VRFY, AUTH, QUIT";
+    pub(crate) BYE = 221 (0, 0) "bye";
+    pub(crate) OK = 250 (0, 0) "OK";
+    pub(crate) SENDER_OK = 250 (1, 0) "sender taken";
+    pub(crate) RECIPIENT_OK = 250 (1, 5) "recipient taken";
+    pub(crate) NOT_VERIFIED = 252 (5, 0) "recipients are not verified here, send and see";
+    pub(crate) SEND_BODY = 354 "send the message, end it with <CRLF>.<CRLF>";
+
+    pub(crate) AUTHENTICATED = 235 (7, 0) "accepted; this listener asks for no password";
+    /// An empty challenge (RFC 4616).
+    pub(crate) CHALLENGE = 334 "";
+    /// "Username:" in base64, as LOGIN is commonly spoken.
+    pub(crate) CHALLENGE_USER = 334 "VXNlcm5hbWU6";
+    /// "Password:" in base64.
+    pub(crate) CHALLENGE_PASSWORD = 334 "UGFzc3dvcmQ6";
+    pub(crate) AUTH_CANCELLED = 501 (7, 0) "authentication cancelled";
+    pub(crate) AUTH_NOT_BASE64 = 501 (5, 2) "that is not base64";
+    pub(crate) AUTH_TWICE = 503 (5, 1) "already authenticated";
+    pub(crate) AUTH_IN_TRANSACTION = 503 (5, 1) "not within a message";
+    pub(crate) NO_SUCH_MECHANISM = 504 (5, 4) "only PLAIN and LOGIN";
+
+    pub(crate) UNKNOWN_COMMAND = 500 (5, 1) "no such command";
+    pub(crate) LINE_TOO_LONG = 500 (5, 2) "the line is too long";
+    pub(crate) BARE_LINE_ENDING = 500 (5, 2) "a command ends with CR LF, not with one of them alone";
+    pub(crate) BAD_OCTETS = 500 (5, 2) "the command holds octets that it must not";
+    pub(crate) NO_ARGUMENT = 501 (5, 4) "this command takes no argument";
+    pub(crate) HELLO_SYNTAX = 501 (5, 4) "say EHLO and your name";
+    pub(crate) AUTH_SYNTAX = 501 (5, 4) "say AUTH PLAIN or AUTH LOGIN";
+    pub(crate) MAIL_SYNTAX = 501 (5, 4) "say MAIL FROM:<address>";
+    pub(crate) RCPT_SYNTAX = 501 (5, 4) "say RCPT TO:<address>";
+    pub(crate) PARAMETER_VALUE = 501 (5, 4) "a parameter's value is not valid, or given twice";
+    pub(crate) PARAMETER_UNKNOWN = 555 (5, 4) "a parameter is not offered here, see EHLO";
+    pub(crate) NEEDS_SMTPUTF8 = 553 (6, 7) "an address with other letters than ASCII needs SMTPUTF8";
+    pub(crate) EXPN_REFUSED = 502 (5, 1) "lists are not expanded here";
+    pub(crate) NOT_OFFERED = 502 (5, 1) "this command is not offered here, see EHLO";
+    pub(crate) STARTTLS_REFUSED = 502 (5, 1) "STARTTLS is not offered: this listener is on the loopback interface only; turn TLS off in the app, the way to the mail server is encrypted by the sidecar";
+    pub(crate) BDAT_REFUSED = 502 (5, 1) "BDAT is not offered, closing, since the chunk behind it must not be read as commands";
+
+    pub(crate) HELLO_FIRST = 503 (5, 1) "say EHLO first";
+    pub(crate) MAIL_FIRST = 503 (5, 1) "say MAIL first";
+    pub(crate) MAIL_TWICE = 503 (5, 1) "there is a sender already, say RSET to begin anew";
+    pub(crate) NO_RECIPIENT = 503 (5, 1) "no recipient was taken, say RCPT first";
+    pub(crate) TOO_MANY_RECIPIENTS = 452 (5, 3) "too many recipients, send the others with another message";
+    pub(crate) TOO_LARGE = 552 (3, 4) "the message is larger than may be sent, see SIZE in the reply to EHLO";
+}
+
+/// The greeting; `name` is ours.
+pub(crate) fn greeting(name: &str) -> Reply {
+    plain(220, format!("{} ESMTP mail-egress", own(name)))
+}
+
+/// The answer to HELO.
+pub(crate) fn hello(name: &str) -> Reply {
+    plain(250, own(name).to_owned())
+}
+
+/// The answer to EHLO: what is offered. `size` in octets.
+pub(crate) fn extended_hello(name: &str, size: u64) -> Reply {
+    let name = own(name);
+    plain(
+        250,
+        format!("{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN"),
+    )
+}
+
+/// An address that is none; `recipient` tells whose, `why` says what is wrong with it.
+pub(crate) fn bad_address(recipient: bool, why: &str) -> Reply {
+    let status = if recipient { Status::new(1, 3) } else { Status::new(1, 7) };
+    Reply { code: 501, status: Some(status), text: why.to_owned().into() }
+}
+
+/// The only 250 to a message: the relay has it, in the relay's own words.
+pub(crate) fn accepted(accepted: &Accepted) -> Reply {
+    let text = wrap::printable(&accepted.reply().text);
+    let text = if text.is_empty() { Cow::Borrowed("OK") } else { Cow::Owned(text) };
+    Reply { code: 250, status: Some(Status::new(0, 0)), text }
+}
+
+fn own(name: &str) -> &str {
+    host_name(name, "localhost")
+}
+
+fn plain(code: u16, text: String) -> Reply {
+    Reply { code, status: None, text: text.into() }
+}

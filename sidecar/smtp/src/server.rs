@@ -1,0 +1,118 @@
+//! The session towards the app, without its socket.
+//!
+//! Expected flow, for a connection just accepted:
+//!
+//! ```text
+//! let mut session = Session::new(settings, now);
+//! loop {
+//!     write session.take_output() and flush; stop if session.is_closed()
+//!     wait for input, session.deadline() → handle_timeout, or the end of the process → shutdown
+//!     while input is left: session.feed(input, &mut body, now), write take_output(), then
+//!         Event::Data(envelope) → decide → permit | refuse
+//!         Event::TooLarge       → drop the body
+//!         Event::End            → send body on → finish(Outcome)
+//! }
+//! ```
+//!
+//! Guarantees: replies come in the order of the commands; nothing behind a `DATA` is read before
+//! the decision, nothing behind the end of a message before its outcome, so that what the app
+//! sends too early stays with the caller. A message is complete only with [`Event::End`]:
+//! whatever else comes instead (a closed connection, a timeout), what has been collected must be
+//! dropped.
+
+mod command;
+mod line;
+mod obey;
+mod sasl;
+mod session;
+
+use std::{sync::Arc, time::Duration};
+
+pub use session::Session;
+
+use crate::{Envelope, client::Accepted, reply::NegativeReply};
+
+/// What a session needs to know of its surroundings; shared by all sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Our name in the greeting; where it is no host name, `localhost` is said instead.
+    pub name: String,
+    /// The largest message taken, in octets, and what SIZE says.
+    pub max_message_bytes: u64,
+    /// The most recipients of one message (RFC 5321 section 4.5.3.1.8 wants at least 100).
+    pub max_recipients: usize,
+    /// After so many bad commands the session is closed.
+    pub max_errors: u32,
+    /// How long the app may stay silent.
+    pub timeouts: Timeouts,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "localhost".to_owned(),
+            max_message_bytes: 35 * 1024 * 1024,
+            max_recipients: 500,
+            max_errors: 20,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// How long the app may take (RFC 5321 section 4.5.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From one reply to the end of the next command, however slowly that trickles in.
+    pub command: Duration,
+    /// Between two pieces of a message.
+    pub data_block: Duration,
+    /// From the 354 to the end of the message.
+    pub message: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_secs(5 * 60),
+            data_block: Duration::from_secs(3 * 60),
+            message: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// What [`Session::feed`] did.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Fed {
+    /// How much of the input was taken; the caller offers the rest again.
+    ///
+    /// Less than all where an event waits for its answer, where the session is closed, or where
+    /// much output has gathered that should be written first.
+    pub consumed: usize,
+    /// What the caller must see to now.
+    pub event: Option<Event>,
+}
+
+/// Something that only the caller can decide or do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The app asks to send the message of this envelope. Nothing was answered yet; answer with
+    /// [`Session::permit`] or [`Session::refuse`].
+    Data(Envelope),
+    /// The message has become too large; what was collected can be dropped. The rest of it is
+    /// skipped and answered with 552, and [`Event::End`] does not come.
+    TooLarge,
+    /// The message is complete in the caller's `body`; answer with [`Session::finish`].
+    End,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A route has it: 250 with the relay's own words.
+    Accepted(Accepted),
+    /// It was not sent, or perhaps not.
+    Refused(NegativeReply),
+}
+
+type Shared = Arc<Settings>;

@@ -1,0 +1,140 @@
+//! What each command does in each state.
+
+use super::{
+    Event, Session,
+    command::{self, Command, Mail},
+    sasl::{self, Step},
+    session::State,
+};
+use crate::{
+    Address, Envelope,
+    reply::{self, Reply},
+};
+
+impl Session {
+    /// Takes one line: a response where AUTH asked for one, a command elsewhere.
+    pub(super) fn obey(&mut self, line: &[u8]) -> Option<Event> {
+        if let State::Sasl(step) = self.state {
+            self.state = State::Greeted;
+            let next = step.respond(line);
+            self.authenticate(next);
+            return None;
+        }
+        match command::parse(line) {
+            Ok(Command::Data) => return self.data(),
+            Ok(command) => self.answer(command),
+            Err(reply) => self.complain(&reply),
+        }
+        None
+    }
+
+    fn answer(&mut self, command: Command<'_>) {
+        match command {
+            Command::Ehlo => {
+                self.state = State::Greeted;
+                self.say(&reply::extended_hello(&self.settings.name, self.settings.max_message_bytes));
+            }
+            Command::Helo => {
+                self.state = State::Greeted;
+                self.say(&reply::hello(&self.settings.name));
+            }
+            Command::Mail(mail) => self.mail(mail),
+            Command::Rcpt(address) => self.rcpt(address),
+            Command::Rset => {
+                if let State::Mail(_) = self.state {
+                    self.state = State::Greeted;
+                }
+                self.say(&reply::OK);
+            }
+            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
+            Command::Noop => self.say(&reply::OK),
+            Command::Vrfy => self.say(&reply::NOT_VERIFIED),
+            Command::Help => self.say(&reply::HELP),
+            Command::Quit => self.close(&reply::BYE),
+            Command::StartTls => self.complain(&reply::STARTTLS_REFUSED),
+            Command::Expn => self.complain(&reply::EXPN_REFUSED),
+            Command::NotOffered => self.complain(&reply::NOT_OFFERED),
+            // a client that does not wait sends the chunk right behind it: not to be read as commands
+            Command::Bdat => self.close(&reply::BDAT_REFUSED),
+            // what follows was written by whoever led the web client here
+            Command::Http => self.close(&reply::NOT_HTTP),
+            // `obey` has seen to it: it alone gives an event
+            Command::Data => {}
+        }
+    }
+
+    fn mail(&mut self, mail: Mail) {
+        if matches!(self.state, State::Fresh) {
+            self.complain(&reply::HELLO_FIRST);
+        } else if matches!(self.state, State::Mail(_)) {
+            self.complain(&reply::MAIL_TWICE);
+        } else if mail.size.is_some_and(|size| size > self.settings.max_message_bytes) {
+            self.say(&reply::TOO_LARGE);
+        } else {
+            let Mail { from, body, smtputf8, size } = mail;
+            self.state = State::Mail(Envelope { from, to: Vec::new(), body, smtputf8, size });
+            self.say(&reply::SENDER_OK);
+        }
+    }
+
+    fn rcpt(&mut self, address: Address) {
+        let max = self.settings.max_recipients;
+        let State::Mail(envelope) = &mut self.state else {
+            return self.complain(&self.out_of_order());
+        };
+        if envelope.to.len() >= max {
+            self.say(&reply::TOO_MANY_RECIPIENTS);
+        } else if !envelope.smtputf8 && !address.is_ascii() {
+            self.complain(&reply::NEEDS_SMTPUTF8);
+        } else {
+            envelope.to.push(address);
+            self.say(&reply::RECIPIENT_OK);
+        }
+    }
+
+    fn data(&mut self) -> Option<Event> {
+        let state = std::mem::replace(&mut self.state, State::Deciding { early: false });
+        if let State::Mail(envelope) = state {
+            if !envelope.to.is_empty() {
+                return Some(Event::Data(envelope));
+            }
+            self.state = State::Mail(envelope);
+            self.complain(&reply::NO_RECIPIENT);
+        } else {
+            self.state = state;
+            self.complain(&self.out_of_order());
+        }
+        None
+    }
+
+    fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
+        if matches!(self.state, State::Fresh) {
+            self.complain(&reply::HELLO_FIRST);
+        } else if matches!(self.state, State::Mail(_)) {
+            self.complain(&reply::AUTH_IN_TRANSACTION);
+        } else if self.authenticated {
+            self.complain(&reply::AUTH_TWICE);
+        } else {
+            self.authenticate(sasl::begin(mechanism, initial));
+        }
+    }
+
+    fn authenticate(&mut self, next: Result<Option<Step>, Reply>) {
+        match next {
+            Ok(Some(step)) => {
+                self.state = State::Sasl(step);
+                self.say(&step.challenge());
+            }
+            Ok(None) => {
+                self.authenticated = true;
+                self.say(&reply::AUTHENTICATED);
+            }
+            Err(reply) => self.complain(&reply),
+        }
+    }
+
+    /// The reply to RCPT or DATA without a MAIL before it.
+    fn out_of_order(&self) -> Reply {
+        if matches!(self.state, State::Fresh) { reply::HELLO_FIRST } else { reply::MAIL_FIRST }
+    }
+}

@@ -1,0 +1,304 @@
+//! One session: what it is waiting for, and how it is fed.
+
+use std::{fmt, time::Instant};
+
+use super::{
+    Event, Fed, Outcome, Shared,
+    line::{Cut, LineReader},
+    sasl::Step,
+};
+use crate::{
+    Envelope, OutOfTurn,
+    data::Unstuffer,
+    reply::{self, NegativeReply, Reply},
+};
+
+/// Input is left alone when this much output waits to be written.
+const MUCH_OUTPUT: usize = 8 * 1024;
+
+/// One connection of an app, from the greeting to its end.
+pub struct Session {
+    pub(super) settings: Shared,
+    pub(super) state: State,
+    pub(super) authenticated: bool,
+    lines: LineReader,
+    output: Vec<u8>,
+    errors: u32,
+    deadline: Option<Instant>,
+    leaving: bool,
+}
+
+/// What the session waits for.
+///
+/// ```text
+///            EHLO                MAIL            DATA                 permit
+///   Fresh ─────────▶ Greeted ──────────▶ Mail ─────────▶ Deciding ──────────▶ Data
+///                    │  ▲  ▲ ▲          ⟲ RCPT              │ refuse           │ end
+///               AUTH ▼  │  │ └───── RSET, EHLO ─┘            │                  ▼
+///                     Sasl │ ◀──────────────────────────────┘                Held
+///                          │ ◀── too large ── Data ──                          │
+///                          └────────────────────────── finish ─────────────────┘
+///   any ── QUIT, too many errors, timeout, shutdown ──▶ Closed
+/// ```
+///
+/// In `Deciding` and `Held` the caller owes an answer: no input is taken and no time runs.
+pub(super) enum State {
+    /// A hello.
+    Fresh,
+    /// A message, or anything else.
+    Greeted,
+    /// Recipients, then DATA.
+    Mail(Envelope),
+    /// The next response of an AUTH dialogue.
+    Sasl(Step),
+    /// The caller's decision whether the message may come; `early` if more came before it.
+    Deciding { early: bool },
+    /// The message.
+    Data(Incoming),
+    /// What became of the message.
+    Held,
+    /// Nothing more.
+    Closed,
+}
+
+/// A message on its way in.
+pub(super) struct Incoming {
+    unstuffer: Unstuffer,
+    size: u64,
+    too_large: bool,
+    until: Instant,
+}
+
+impl Session {
+    /// A connection just accepted: the greeting is in the output.
+    #[must_use]
+    pub fn new(settings: Shared, now: Instant) -> Self {
+        let deadline = Some(now + settings.timeouts.command);
+        let mut output = Vec::new();
+        reply::greeting(&settings.name).write_to(&mut output);
+        Self {
+            settings,
+            state: State::Fresh,
+            authenticated: false,
+            lines: LineReader::default(),
+            output,
+            errors: 0,
+            deadline,
+            leaving: false,
+        }
+    }
+
+    /// Puts other settings in force for all that has not been said yet.
+    pub fn update(&mut self, settings: Shared) {
+        self.settings = settings;
+    }
+
+    /// Takes input. Text of a message is appended to `body`, which the caller may empty at any
+    /// time.
+    ///
+    /// What arrives between [`Event::Data`] and its answer should be offered before the answer: it
+    /// is not taken, and noted.
+    pub fn feed(&mut self, input: &[u8], body: &mut Vec<u8>, now: Instant) -> Fed {
+        let mut fed = Fed { consumed: 0, event: None };
+        // at least one step, so that a caller who writes nothing is not stuck
+        while fed.event.is_none() && fed.consumed < input.len() {
+            let rest = &input[fed.consumed..];
+            match &self.state {
+                State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) => {
+                    fed.consumed += self.feed_line(rest, &mut fed.event, now);
+                }
+                State::Data(_) => fed.consumed += self.feed_body(rest, body, &mut fed.event, now),
+                State::Deciding { .. } | State::Held | State::Closed => break,
+            }
+            if self.output.len() > MUCH_OUTPUT {
+                break;
+            }
+        }
+        if let State::Deciding { early } = &mut self.state {
+            *early |= fed.consumed < input.len();
+        }
+        fed
+    }
+
+    /// What is to be written now, possibly nothing. To be written and flushed before anything is
+    /// waited for, and before the connection is closed.
+    #[must_use]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Answers [`Event::Data`] with 354: the message may come.
+    pub fn permit(&mut self, now: Instant) -> Result<(), OutOfTurn> {
+        if !matches!(self.state, State::Deciding { .. }) {
+            return Err(OutOfTurn);
+        }
+        let timeouts = self.settings.timeouts;
+        self.say(&reply::SEND_BODY);
+        self.state = State::Data(Incoming {
+            unstuffer: Unstuffer::default(),
+            size: 0,
+            too_large: false,
+            until: now + timeouts.message,
+        });
+        self.deadline = Some(now + timeouts.data_block.min(timeouts.message));
+        Ok(())
+    }
+
+    /// Answers [`Event::Data`] with a refusal: the envelope is dropped, the session goes on.
+    ///
+    /// Unless input was offered that came before this answer: nothing may follow a DATA (RFC 2920
+    /// section 3.1), so it is a message sent blindly, and its lines must not be read as commands.
+    /// The session is closed then.
+    pub fn refuse(&mut self, refusal: &NegativeReply, now: Instant) -> Result<(), OutOfTurn> {
+        let State::Deciding { early } = self.state else { return Err(OutOfTurn) };
+        self.conclude(refusal.as_reply(), now);
+        if early && !self.is_closed() {
+            self.close(&reply::TOO_EARLY);
+        }
+        Ok(())
+    }
+
+    /// Answers [`Event::End`].
+    pub fn finish(&mut self, outcome: &Outcome, now: Instant) -> Result<(), OutOfTurn> {
+        if !matches!(self.state, State::Held) {
+            return Err(OutOfTurn);
+        }
+        match outcome {
+            Outcome::Accepted(accepted) => self.conclude(&reply::accepted(accepted), now),
+            Outcome::Refused(reply) => self.conclude(reply.as_reply(), now),
+        }
+        Ok(())
+    }
+
+    /// Ends the session with 421 at the next safe point: at once where no message is under way,
+    /// otherwise behind the reply to it.
+    pub fn shutdown(&mut self) {
+        self.leaving = true;
+        match self.state {
+            State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) => {
+                self.close(&reply::SHUTTING_DOWN);
+            }
+            State::Deciding { .. } | State::Data(_) | State::Held | State::Closed => {}
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due; `None` while the caller owes an answer.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Deciding { .. } | State::Held | State::Closed => None,
+            State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) | State::Data(_) => self.deadline,
+        }
+    }
+
+    /// Closes the session with 421 if its deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.close(&reply::TIMED_OUT);
+        }
+    }
+
+    /// Whether the connection is to be closed once the output is written.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    pub(super) fn say(&mut self, reply: &Reply) {
+        reply.write_to(&mut self.output);
+    }
+
+    /// Says what was wrong with a command, and enough when there were too many of them.
+    pub(super) fn complain(&mut self, reply: &Reply) {
+        self.say(reply);
+        self.errors += 1;
+        if self.errors >= self.settings.max_errors {
+            self.close(&reply::TOO_MANY_ERRORS);
+        }
+    }
+
+    pub(super) fn close(&mut self, reply: &Reply) {
+        self.say(reply);
+        self.state = State::Closed;
+    }
+
+    /// Takes input up to the end of a line.
+    fn feed_line(&mut self, input: &[u8], event: &mut Option<Event>, now: Instant) -> usize {
+        let sasl = matches!(self.state, State::Sasl(_));
+        let (consumed, cut) = self.lines.feed(input, sasl);
+        let Some(cut) = cut else { return consumed };
+        self.deadline = Some(now + self.settings.timeouts.command);
+        match cut {
+            Cut::Line(line) => *event = self.obey(&line),
+            Cut::TooLong => self.refuse_line(&reply::LINE_TOO_LONG),
+            Cut::BareEnding => self.refuse_line(&reply::BARE_LINE_ENDING),
+        }
+        consumed
+    }
+
+    /// A line that is none also ends an AUTH dialogue.
+    fn refuse_line(&mut self, reply: &Reply) {
+        if matches!(self.state, State::Sasl(_)) {
+            self.state = State::Greeted;
+        }
+        self.complain(reply);
+    }
+
+    /// Takes input up to the end of the message.
+    fn feed_body(
+        &mut self,
+        input: &[u8],
+        body: &mut Vec<u8>,
+        event: &mut Option<Event>,
+        now: Instant,
+    ) -> usize {
+        let State::Data(incoming) = &mut self.state else { return 0 };
+        let before = body.len();
+        let fed = incoming.unstuffer.feed(input, body);
+        incoming.size += (body.len() - before) as u64;
+        if incoming.size > self.settings.max_message_bytes && !incoming.too_large {
+            incoming.too_large = true;
+            *event = Some(Event::TooLarge);
+        }
+        if incoming.too_large {
+            body.truncate(before);
+        }
+        self.deadline = Some(incoming.until.min(now + self.settings.timeouts.data_block));
+        match (fed.ended, incoming.too_large) {
+            (false, _) => {}
+            (true, true) => self.conclude(&reply::TOO_LARGE, now),
+            (true, false) => {
+                self.state = State::Held;
+                *event = Some(Event::End);
+            }
+        }
+        fed.consumed
+    }
+
+    /// Answers a message, or the question for it.
+    fn conclude(&mut self, reply: &Reply, now: Instant) {
+        self.say(reply);
+        self.state = State::Greeted;
+        self.deadline = Some(now + self.settings.timeouts.command);
+        if self.leaving {
+            self.close(&reply::SHUTTING_DOWN);
+        }
+    }
+}
+
+/// Shows the state alone: lines may hold a password.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Fresh => "fresh",
+            State::Greeted => "greeted",
+            State::Mail(_) => "mail",
+            State::Sasl(_) => "sasl",
+            State::Deciding { .. } => "deciding",
+            State::Data(_) => "data",
+            State::Held => "held",
+            State::Closed => "closed",
+        };
+        f.debug_struct("Session").field("state", &state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! One log line and one count for each message, at its end.
+//!
+//! A line names the sender's address and no recipient's (unless the relay's own words do), never a
+//! token, and of the content nothing but the Message-ID.
+
+use std::time::Duration;
+
+use mail_egress_diagnosis::reason;
+use mail_egress_smtp::Envelope;
+use mail_egress_smtp::client::{Accepted, UpstreamReply};
+
+use crate::metrics::{AuthStage, Fate, Metrics};
+use crate::refusal::Refusal;
+use crate::submission::Submission;
+use crate::trace::{QueueId, message_id};
+use crate::upstream::Times;
+
+/// The `reason` of a message whose app left; not in the table, since nobody is told.
+const APP_LEFT: &str = "AppLeft";
+
+/// What is noted about a message while it is sent on.
+#[derive(Debug)]
+pub struct Account {
+    /// From the 354 to the dot.
+    receive: Duration,
+    /// For a place upstream, behind the dot.
+    pub wait: Duration,
+    /// Upstream.
+    pub times: Times,
+}
+
+impl Account {
+    /// The message is complete; it took so long to come.
+    #[must_use]
+    pub fn begin(receive: Duration) -> Self {
+        Self { receive, wait: Duration::ZERO, times: Times::default() }
+    }
+
+    /// Its fate is known.
+    pub fn close(
+        self,
+        metrics: &Metrics,
+        submission: &Submission,
+        outcome: &Result<Accepted, Refusal>,
+        total: Duration,
+    ) {
+        let (envelope, octets) = (&submission.envelope, submission.body.octets());
+        let (fate, reason) = match outcome {
+            Ok(_) => (Fate::Accepted, None),
+            Err(refusal) => (refusal.fate(), Some(refusal.reason)),
+        };
+        metrics.message(fate, reason, envelope.to.len(), octets);
+        metrics.delivered_in(total);
+        if let Err(refusal) = outcome {
+            count_authentication(metrics, refusal);
+        }
+        let said = match outcome {
+            Ok(accepted) => spoken(accepted.reply()),
+            Err(refusal) => refusal.sentence.clone(),
+        };
+        let reason = reason.unwrap_or_default();
+        let message_id = submission.body.pieces().next().and_then(message_id).unwrap_or_default();
+        macro_rules! line {
+            ($level:ident, $($field:tt)*) => {
+                tracing::$level!(
+                    id = %submission.id,
+                    from = %envelope.from,
+                    recipients = envelope.to.len(),
+                    bytes = octets,
+                    message_id,
+                    $($field)*
+                    receive_ms = millis(self.receive),
+                    wait_ms = millis(self.wait),
+                    connect_ms = millis(self.times.connect),
+                    login_ms = millis(self.times.login),
+                    transfer_ms = millis(self.times.transfer),
+                    "message {}",
+                    fate.label()
+                )
+            };
+        }
+        match fate {
+            Fate::Accepted => line!(info, reply = said,),
+            Fate::Uncertain => line!(error, reason, why = said,),
+            Fate::Deferred | Fate::Refused | Fate::Abandoned => line!(warn, reason, why = said,),
+        }
+    }
+}
+
+/// A message that was refused before its 354.
+pub fn not_taken(metrics: &Metrics, id: &QueueId, envelope: &Envelope, refusal: &Refusal) {
+    metrics.message(refusal.fate(), Some(refusal.reason), envelope.to.len(), 0);
+    count_authentication(metrics, refusal);
+    tracing::warn!(
+        %id,
+        from = %envelope.from,
+        recipients = envelope.to.len(),
+        reason = refusal.reason,
+        why = refusal.sentence,
+        "message {} before its 354",
+        refusal.fate().label()
+    );
+}
+
+/// A message whose app left before it was complete.
+pub fn abandoned(metrics: &Metrics, submission: &Submission) {
+    unfinished(
+        metrics,
+        submission,
+        Fate::Abandoned,
+        APP_LEFT,
+        "the app left before its message was complete",
+    );
+}
+
+/// A message that grew larger than the route takes.
+pub fn too_large(metrics: &Metrics, submission: &Submission) {
+    unfinished(metrics, submission, Fate::Refused, reason::MESSAGE_TOO_LARGE, "larger than the route takes");
+}
+
+fn unfinished(
+    metrics: &Metrics,
+    submission: &Submission,
+    fate: Fate,
+    reason: &'static str,
+    why: &'static str,
+) {
+    let (envelope, octets) = (&submission.envelope, submission.body.octets());
+    metrics.message(fate, Some(reason), envelope.to.len(), octets);
+    tracing::warn!(
+        id = %submission.id,
+        from = %envelope.from,
+        recipients = envelope.to.len(),
+        bytes = octets,
+        reason,
+        why,
+        "message {}",
+        fate.label()
+    );
+}
+
+fn count_authentication(metrics: &Metrics, refusal: &Refusal) {
+    if let Some(stage) = authentication(refusal) {
+        metrics.auth_failure(stage, refusal.reason);
+    }
+}
+
+/// At which stage of authentication it failed, if it did.
+fn authentication(refusal: &Refusal) -> Option<AuthStage> {
+    match refusal.reason {
+        reason::TOKEN_MISSING | reason::TOKEN_EXPIRED | reason::TOKEN_UNUSABLE => Some(AuthStage::Token),
+        reason::XOAUTH2_NOT_OFFERED => Some(AuthStage::Relay),
+        _ => refusal.at_authentication.then_some(AuthStage::Relay),
+    }
+}
+
+fn spoken(reply: &UpstreamReply) -> String {
+    let enhanced = reply.enhanced.map(|code| format!("{code} ")).unwrap_or_default();
+    mail_egress_diagnosis::words(&format!("{} {enhanced}{}", reply.code, reply.text))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,58 @@
+//! One log line and one count for each change of the configuration.
+
+use mail_egress_config::{SenderRef, State};
+
+use crate::follow::{Current, Seen};
+use crate::loaded::Loaded;
+use crate::metrics::{Load, Metrics};
+
+/// Says what a look at the configuration brought, and what is in force now; nothing where nothing
+/// changed.
+pub fn change(metrics: &Metrics, sender: &SenderRef, seen: &Seen, current: &Current) {
+    match seen {
+        Seen::Same => {}
+        Seen::Missing => {
+            metrics.config_load(Load::Missing);
+            tracing::warn!(%sender, "no configuration: mail is answered 451 until the MailSender's file comes");
+        }
+        Seen::Unusable(why) => {
+            metrics.config_load(Load::Unusable);
+            let now = match current {
+                Current::Usable(_) => "the last good one stays in force",
+                Current::Missing | Current::Unusable(_) => "mail is answered 451",
+            };
+            tracing::error!(%sender, why, "the configuration cannot be used: {now}");
+        }
+        Seen::Usable(loaded) => {
+            metrics.config_load(Load::Usable);
+            usable(sender, loaded);
+        }
+    }
+}
+
+fn usable(sender: &SenderRef, loaded: &Loaded) {
+    let file = &loaded.file;
+    if file.sender != *sender {
+        tracing::warn!(%sender, found = %file.sender, "the configuration is for another MailSender; it is used all the same");
+    }
+    match &file.state {
+        State::Unready(unready) => tracing::warn!(
+            %sender,
+            reason = unready.reason,
+            why = unready.message,
+            "configuration in force: mail is answered 451"
+        ),
+        State::Ready => {
+            let route = loaded.route();
+            tracing::info!(
+                %sender,
+                mailbox = file.mailbox,
+                route = route.map(|it| it.name.as_str()).unwrap_or_default(),
+                host = route.map(|it| it.host.as_str()).unwrap_or_default(),
+                port = route.map(|it| it.port).unwrap_or_default(),
+                token_until = file.token.as_ref().map(|it| format!("{:.0}", it.expires_at)).unwrap_or_default(),
+                "configuration in force: mail is sent"
+            );
+        }
+    }
+}

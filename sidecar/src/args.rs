@@ -1,0 +1,206 @@
+//! The command line: what a person or a pod template can say to the program.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mail_egress_config::SenderRef;
+
+/// Sends an app's mail from localhost on through Microsoft 365.
+///
+/// An app speaks plain SMTP to 127.0.0.1 and nothing else; this program speaks
+/// TLS and OAuth to the relay, answers 250 only when the relay has accepted
+/// the message, and says in its replies what is wrong and how to mend it.
+#[derive(Debug, Parser)]
+#[command(name = "mail-egress-sidecar", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done: drained after SIGTERM, or the probe passed
+  1  failed: a port is taken, a second signal cut the drain short, or the probe did not pass
+  2  the command line is wrong";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  As the operator's webhook starts it in a pod:
+    mail-egress-sidecar run --sender shop/billing
+
+  Without Kubernetes, from a file of the same format:
+    mail-egress-sidecar run --sender shop/billing \\
+      --config ./sender.json --admin-address 127.0.0.1:9587
+
+Every flag can be given as the environment variable named beside it; the flag wins.
+Log levels: RUST_LOG, for example RUST_LOG=debug.";
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  mail-egress-sidecar probe ready
+  mail-egress-sidecar probe live --admin-address 127.0.0.1:9587";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Listen for SMTP on localhost and send what comes
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Ask a running sidecar of the same pod how it is: for exec probes
+    #[command(after_help = PROBE_EXAMPLES)]
+    Probe(ProbeArgs),
+}
+
+/// The flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The MailSender that this sidecar serves; named in the replies while it does not exist
+    #[arg(long, env = "MAIL_EGRESS_SENDER", value_name = "NAMESPACE/NAME")]
+    pub sender: SenderRef,
+
+    /// The file that the operator writes; followed while running, never written
+    #[arg(
+        long,
+        env = "MAIL_EGRESS_CONFIG",
+        value_name = "PATH",
+        default_value = "/var/run/mail-egress/sender/sender.json"
+    )]
+    pub config: PathBuf,
+
+    /// The port for SMTP on 127.0.0.1 and, where there is IPv6, on ::1; 0 takes a free one
+    #[arg(long, env = "MAIL_EGRESS_SMTP_PORT", value_name = "PORT", default_value_t = 2525)]
+    pub smtp_port: u16,
+
+    /// Where metrics and health are served
+    #[arg(long, env = "MAIL_EGRESS_ADMIN_ADDRESS", value_name = "ADDRESS:PORT", default_value = DEFAULT_ADMIN)]
+    pub admin_address: SocketAddr,
+
+    /// How the log is written
+    #[arg(long, env = "MAIL_EGRESS_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// How long messages in hand may still take after SIGTERM, for example 25s or 1m
+    #[arg(long, env = "MAIL_EGRESS_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s")]
+    pub drain_timeout: Period,
+
+    /// How much memory message bodies may take, all sessions together, for example 64Mi
+    #[arg(long, env = "MAIL_EGRESS_MEMORY_BUDGET", value_name = "BYTES", default_value = "64Mi")]
+    pub memory_budget: Bytes,
+
+    /// How many SMTP sessions may be open at once; a further one is told 421
+    #[arg(long, env = "MAIL_EGRESS_MAX_SESSIONS", value_name = "COUNT", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub max_sessions: u32,
+}
+
+/// The flags of `probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Which question to ask
+    pub question: Question,
+
+    /// Where the sidecar serves health; an unspecified address means this host
+    #[arg(long, env = "MAIL_EGRESS_ADMIN_ADDRESS", value_name = "ADDRESS:PORT", default_value = DEFAULT_ADMIN)]
+    pub admin_address: SocketAddr,
+}
+
+const DEFAULT_ADMIN: &str = "0.0.0.0:9587";
+
+/// What a probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Question {
+    /// Has it seen a configuration, or waited long enough for one?
+    Startup,
+    /// Does its event loop turn?
+    Live,
+    /// Does it take mail: listening, and not about to stop?
+    Ready,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object on each line
+    Json,
+}
+
+/// A length of time as a person writes it: `25s`, `1m30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period(pub Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || format!("'{text}' is not a length of time; write it like 25s or 1m30s");
+        let parsed: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+        Duration::try_from(parsed).map(Self).map_err(|_| refused())
+    }
+}
+
+/// A number of bytes as a person writes it: `67108864`, `64Mi`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub usize);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("", 1)];
+        units
+            .into_iter()
+            .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, factor)))
+            .and_then(|(number, factor)| number.parse::<usize>().ok()?.checked_mul(factor))
+            .filter(|bytes| *bytes > 0)
+            .map(Self)
+            .ok_or_else(|| format!("'{text}' is not a size; write it like 64Mi or 67108864"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_times_and_sizes_as_people_write_them() {
+        assert_eq!("25s".parse(), Ok(Period(Duration::from_secs(25))));
+        assert_eq!("1m30s".parse(), Ok(Period(Duration::from_secs(90))));
+        assert_eq!("64Mi".parse(), Ok(Bytes(64 * 1024 * 1024)));
+        assert_eq!("1000".parse(), Ok(Bytes(1000)));
+    }
+
+    #[test]
+    fn refuses_a_time_without_a_unit_and_a_negative_one() {
+        for text in ["25", "-3s", "", "soon"] {
+            let refusal = text.parse::<Period>().unwrap_err();
+            assert!(refusal.contains("write it like 25s"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_size_of_nothing_and_one_beyond_counting() {
+        for text in ["0", "Mi", "-1", "99999999999999999999Gi", "64MB"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_is_needed_to_run() {
+        let refusal = Cli::try_parse_from(["mail-egress-sidecar", "run", "--sender", "billing"]);
+        let text = refusal.unwrap_err().to_string();
+        assert!(text.contains("NAMESPACE/NAME"), "{text}");
+    }
+}

@@ -1,0 +1,201 @@
+//! May we send now, and by which way? Decided from the configuration in force and the time.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mail_egress_config::{SenderRef, SmtpRoute, State, Token, Unready};
+use mail_egress_diagnosis::{Class, TABLE, local, reason};
+use mail_egress_smtp::client::XOAuth2;
+use rustls::ClientConfig;
+
+use crate::follow::Current;
+use crate::refusal::Refusal;
+
+/// The proof that a message may be sent: a route, TLS for it, and a token that has not expired.
+#[derive(Debug, Clone)]
+pub struct Clearance {
+    route: SmtpRoute,
+    login: XOAuth2,
+    tls: Arc<ClientConfig>,
+}
+
+impl Clearance {
+    /// The way out.
+    #[must_use]
+    pub fn route(&self) -> &SmtpRoute {
+        &self.route
+    }
+
+    /// Who signs in, and with what.
+    #[must_use]
+    pub fn login(&self) -> &XOAuth2 {
+        &self.login
+    }
+
+    /// How the relay's certificate is verified.
+    #[must_use]
+    pub fn tls(&self) -> &Arc<ClientConfig> {
+        &self.tls
+    }
+}
+
+/// Whether a message of `sender` may be sent at `now`; if not, what the app is told.
+///
+/// A token is opaque: only the end that its response named refuses it (the design, "Claims
+/// explain, they never decide").
+pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<Clearance, Refusal> {
+    let loaded = match current {
+        Current::Usable(loaded) => loaded,
+        Current::Missing => return Err(missing(sender)),
+        Current::Unusable(why) => return Err(unusable(why)),
+    };
+    if let State::Unready(why) = &loaded.file.state {
+        return Err(unready(why));
+    }
+    let Some(route) = loaded.route() else {
+        return Err(unusable("route: missing, while the state is ready"));
+    };
+    let token = match &loaded.file.token {
+        Some(token) if token.expires_at > now => token.value.clone(),
+        Some(token) => return Err(expired(token, sender)),
+        None => return Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender)).into()),
+    };
+    let tls = match &loaded.tls {
+        Ok(tls) => Arc::clone(tls),
+        Err(why) => return Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
+    };
+    let login = XOAuth2 { user: loaded.mailbox.clone(), token };
+    Ok(Clearance { route: route.clone(), login, tls })
+}
+
+/// When the token in force ends, whatever else is true.
+#[must_use]
+pub fn token_end(current: &Current) -> Option<Timestamp> {
+    match current {
+        Current::Usable(loaded) => loaded.file.token.as_ref().map(|token| token.expires_at),
+        Current::Missing | Current::Unusable(_) => None,
+    }
+}
+
+fn look_at(sender: &SenderRef) -> String {
+    format!("kubectl describe mailsender {} -n {}", sender.name, sender.namespace)
+}
+
+fn missing(sender: &SenderRef) -> Refusal {
+    local(reason::MAIL_SENDER_MISSING)
+        .with_cause(&format!("no MailSender {sender} has reached this pod"))
+        .with_fix(&format!(
+            "create the MailSender {} in the namespace {}; if it exists, wait: it takes up to two minutes to arrive",
+            sender.name, sender.namespace
+        ))
+        .into()
+}
+
+fn unusable(why: &str) -> Refusal {
+    local(reason::CONFIGURATION_INVALID).with_words(why).into()
+}
+
+/// The operator's own sentence, so that app and condition say the same.
+fn unready(why: &Unready) -> Refusal {
+    Refusal::in_words(bounded(&why.reason), Class::Mendable, &why.message)
+}
+
+/// The same reason out of our own table, so that a file cannot make new metric labels.
+fn bounded(reason: &str) -> &'static str {
+    let rows = TABLE.iter().copied().flatten();
+    rows.map(|row| row.reason).find(|known| *known == reason).unwrap_or("Unready")
+}
+
+fn expired(token: &Token, sender: &SenderRef) -> Refusal {
+    local(reason::TOKEN_EXPIRED)
+        .with_cause(&format!("the token expired at {:.0} and no newer one came", token.expires_at))
+        .with_fix(&format!("{}, and check the clock of the node", look_at(sender)))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::Loaded;
+
+    const NOW: &str = "2026-11-23T12:00:00Z";
+
+    fn file(rest: &str) -> Current {
+        let text = format!(
+            r#"{{"format": 1, "sender": {{"namespace": "shop", "name": "billing"}},
+                 "mailbox": "billing@contoso.com", {rest}}}"#
+        );
+        let file = mail_egress_config::parse(text.as_bytes()).unwrap();
+        Current::Usable(Arc::new(Loaded::new(file, u64::MAX, None).unwrap()))
+    }
+
+    fn ready(token: &str) -> Current {
+        file(&format!(
+            r#""state": "ready", {token} "route": {{"exchangeOnline":
+               {{"name": "exchange-online", "host": "smtp.office365.com", "port": 587, "maxMessageBytes": 1000}}}}"#
+        ))
+    }
+
+    fn at(current: &Current) -> Result<Clearance, Refusal> {
+        decide(current, &"shop/billing".parse().unwrap(), NOW.parse().unwrap())
+    }
+
+    fn told(current: &Current) -> (&'static str, String) {
+        let refusal = at(current).unwrap_err();
+        (refusal.reason, refusal.reply().as_reply().to_string())
+    }
+
+    #[test]
+    fn sends_while_the_token_lasts() {
+        let current = ready(r#""token": {"value": "t", "expiresAt": "2026-11-23T12:00:01Z"},"#);
+        let cleared = at(&current).unwrap();
+        assert_eq!((cleared.login().user.as_str(), cleared.route().port), ("billing@contoso.com", 587));
+        assert_eq!(token_end(&current), Some("2026-11-23T12:00:01Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_missing_sender_is_named_with_what_to_do() {
+        let (reason, reply) = told(&Current::Missing);
+        assert_eq!(reason, "MailSenderMissing");
+        assert!(reply.starts_with("451 4.3.5 no MailSender shop/billing has reached this pod. "), "{reply}");
+        assert!(reply.contains("To mend: create the MailSender billing in the namespace shop"), "{reply}");
+    }
+
+    #[test]
+    fn an_unusable_file_names_the_field() {
+        let (reason, reply) = told(&Current::Unusable("mailbox: not an address".into()));
+        assert_eq!(reason, "ConfigurationInvalid");
+        assert!(reply.contains("(mailbox: not an address)"), "{reply}");
+    }
+
+    #[test]
+    fn an_unready_sender_is_explained_in_the_operators_words() {
+        let current = file(
+            r#""state": {"unready": {"reason": "SenderSuspended",
+               "message": "the MailSender is suspended. To mend: set its spec.suspend to false"}}"#,
+        );
+        let (reason, reply) = told(&current);
+        assert_eq!(reason, "SenderSuspended");
+        assert_eq!(reply, "451 4.3.5 the MailSender is suspended. To mend: set its spec.suspend to false");
+    }
+
+    #[test]
+    fn a_reason_that_is_not_ours_makes_no_label_of_its_own() {
+        let current = file(r#""state": {"unready": {"reason": "x-17", "message": "new"}}"#);
+        assert_eq!(told(&current).0, "Unready");
+    }
+
+    #[test]
+    fn an_expired_token_says_when_and_what_to_look_at() {
+        let current = ready(r#""token": {"value": "t", "expiresAt": "2026-11-23T12:00:00Z"},"#);
+        let (reason, reply) = told(&current);
+        assert_eq!(reason, "TokenExpired");
+        assert!(reply.starts_with("451 4.7.0 the token expired at 2026-11-23T12:00:00Z"), "{reply}");
+        assert!(reply.contains("kubectl describe mailsender billing -n shop"), "{reply}");
+    }
+
+    #[test]
+    fn no_token_yet_is_451() {
+        assert_eq!(told(&ready("")).0, "TokenMissing");
+    }
+}

@@ -1,0 +1,84 @@
+//! `mail-egress-sidecar`: parse, log, build and bind, announce, run until told to stop, drain.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use mail_egress_sidecar::args::{Cli, Command, ProbeArgs, RunArgs};
+use mail_egress_sidecar::sidecar::{Ended, Sidecar};
+use mail_egress_sidecar::{log, probe};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Probe(args) => ask(&args),
+        Command::Run(args) => match run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("{error:#}")),
+        },
+    }
+}
+
+fn ask(args: &ProbeArgs) -> ExitCode {
+    match probe::ask(args.question, args.admin_address) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one line that says why it ends")]
+fn fail(why: &str) -> ExitCode {
+    eprintln!("mail-egress-sidecar: {why}");
+    ExitCode::FAILURE
+}
+
+/// One thread: a sidecar is paid for once per pod, and it waits more than it works.
+fn run(args: &RunArgs) -> anyhow::Result<()> {
+    log::install(args.log_format);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: &RunArgs) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut signalled = async move || {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    };
+
+    let sidecar = Sidecar::bind(args).await?;
+    for address in sidecar.smtp_addresses() {
+        tracing::info!(sender = %args.sender, %address, "listening for SMTP");
+    }
+    if let Some(address) = sidecar.admin_address() {
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving metrics and health");
+    }
+
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let running = sidecar.run(async {
+        let _ = stopped.await;
+    });
+    let second_signal = async {
+        signalled().await;
+        let _ = stop.send(());
+        signalled().await
+    };
+    tokio::select! {
+        ended = running => {
+            match ended {
+                Ended::Drained => tracing::info!("ended: nothing is in hand"),
+                Ended::OutOfTime { sessions } => {
+                    tracing::warn!(sessions, "ended: the time to drain was not enough for all sessions");
+                }
+            }
+            Ok(())
+        }
+        name = second_signal => anyhow::bail!("a second signal ({name}) ended it at once; what was in hand got no reply"),
+    }
+}

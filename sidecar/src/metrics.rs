@@ -1,0 +1,199 @@
+//! What the sidecar counts: one registry, every name with its unit, every label bounded.
+//!
+//! Reasons are those of the diagnosis table and nothing else, so their number is known.
+
+mod label;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mail_egress_diagnosis::reason;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+pub use label::{AuthStage, Fate, Load};
+
+/// The content type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// In seconds; the last is the longest that a client waits after the dot (RFC 5321 section
+/// 4.5.3.2.6).
+const DELIVERY_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0];
+
+/// The `reason` of a message that was accepted.
+const ACCEPTED: &str = "Accepted";
+
+/// Every metric, registered. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    messages: IntCounterVec,
+    recipients: IntCounterVec,
+    message_bytes: IntCounterVec,
+    auth_failures: IntCounterVec,
+    config_loads: IntCounterVec,
+    token_expiry: IntGaugeVec,
+    ready: IntGauge,
+    delivery_seconds: Histogram,
+    held_bytes: IntGauge,
+    /// SMTP sessions that are open.
+    pub sessions: IntGauge,
+    /// SMTP connections turned away with 421 because too many were open.
+    pub sessions_refused: IntCounter,
+    /// Connections to the relay that are open.
+    pub upstream_connections: IntGauge,
+}
+
+impl Metrics {
+    /// Registers everything, at zero. Fails only where two metrics share a name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("mail_egress".to_owned()), None)?;
+        let all = New(&registry);
+        let build = all.gauges("build_info", "The version that runs; always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let metrics = Self {
+            messages: all.counters(
+                "messages_total",
+                "Messages that an app offered, by what it was told in the end and why.",
+                &["result", "reason"],
+            )?,
+            recipients: all.counters(
+                "recipients_total",
+                "Recipients of those messages, by what the app was told in the end.",
+                &["result"],
+            )?,
+            message_bytes: all.counters(
+                "message_bytes_total",
+                "Octets of those messages' content, by what the app was told in the end.",
+                &["result"],
+            )?,
+            auth_failures: all.counters(
+                "auth_failures_total",
+                "Messages not sent because authentication failed, by stage and reason.",
+                &["stage", "reason"],
+            )?,
+            config_loads: all.counters(
+                "config_loads_total",
+                "Changes of the configuration file that were seen, by what they brought.",
+                &["result"],
+            )?,
+            token_expiry: all.gauges(
+                "token_expiry_timestamp_seconds",
+                "When the token in force expires, in seconds since 1970; absent without a token.",
+                &[],
+            )?,
+            ready: all
+                .gauge("ready", "1 while the configuration and the token allow to send, otherwise 0.")?,
+            delivery_seconds: all.histogram(
+                "delivery_seconds",
+                "Time from the app's final dot to the answer it got.",
+                DELIVERY_SECONDS,
+            )?,
+            sessions: all.gauge("sessions", "SMTP sessions of apps that are open.")?,
+            sessions_refused: all.counter(
+                "sessions_refused_total",
+                "SMTP connections turned away with 421 because too many were open.",
+            )?,
+            upstream_connections: all
+                .gauge("upstream_connections", "Connections to the relay that are open.")?,
+            held_bytes: all.gauge("held_bytes", "Memory taken for message bodies, of the budget.")?,
+            registry,
+        };
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    /// A series that first appears with its first event hides that event from `rate()`.
+    fn start_at_zero(&self) {
+        let certain = [(Fate::Accepted, ACCEPTED), (Fate::Uncertain, reason::DELIVERY_UNCERTAIN)];
+        for (fate, reason) in certain {
+            self.messages.with_label_values(&[fate.label(), reason]).reset();
+        }
+        for fate in Fate::ALL {
+            self.recipients.with_label_values(&[fate.label()]).reset();
+            self.message_bytes.with_label_values(&[fate.label()]).reset();
+        }
+        for load in [Load::Usable, Load::Unusable, Load::Missing] {
+            self.config_loads.with_label_values(&[load.label()]).reset();
+        }
+        self.auth_failures.with_label_values(&[AuthStage::Relay.label(), "TokenRefused"]).reset();
+    }
+
+    /// Counts one message, once, at its end. `reason` is `None` where it was accepted.
+    pub fn message(&self, fate: Fate, reason: Option<&'static str>, recipients: usize, octets: usize) {
+        let reason = reason.unwrap_or(ACCEPTED);
+        self.messages.with_label_values(&[fate.label(), reason]).inc();
+        self.recipients.with_label_values(&[fate.label()]).inc_by(recipients as u64);
+        self.message_bytes.with_label_values(&[fate.label()]).inc_by(octets as u64);
+    }
+
+    /// Counts one message that failed on authentication.
+    pub fn auth_failure(&self, stage: AuthStage, reason: &'static str) {
+        self.auth_failures.with_label_values(&[stage.label(), reason]).inc();
+    }
+
+    /// Notes how long one message took from the final dot to the answer.
+    pub fn delivered_in(&self, time: Duration) {
+        self.delivery_seconds.observe(time.as_secs_f64());
+    }
+
+    /// Counts one change of the configuration.
+    pub fn config_load(&self, load: Load) {
+        self.config_loads.with_label_values(&[load.label()]).inc();
+    }
+
+    /// Says until when the token in force lasts, whether mail may be sent now, and how much memory
+    /// bodies take, in octets.
+    pub fn standing(&self, token: Option<Timestamp>, ready: bool, held: usize) {
+        match token {
+            Some(end) => self.token_expiry.with_label_values::<&str>(&[]).set(end.as_second()),
+            None => self.token_expiry.reset(),
+        }
+        self.ready.set(i64::from(ready));
+        self.held_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+
+    /// Everything in the Prometheus text format.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// Makes metrics and registers them.
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let it = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(it.clone()))?;
+        Ok(it)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let it = IntCounter::new(name, help)?;
+        self.0.register(Box::new(it.clone()))?;
+        Ok(it)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        let it = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(it.clone()))?;
+        Ok(it)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let it = IntGauge::new(name, help)?;
+        self.0.register(Box::new(it.clone()))?;
+        Ok(it)
+    }
+
+    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram, prometheus::Error> {
+        let it = Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec()))?;
+        self.0.register(Box::new(it.clone()))?;
+        Ok(it)
+    }
+}
+
+#[cfg(test)]
+mod tests;

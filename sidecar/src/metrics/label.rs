@@ -1,0 +1,72 @@
+//! The labels whose values are ours; each is one of a few.
+
+/// What became of a message, as the app was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// 250: the relay has it.
+    Accepted,
+    /// 4xx: not sent, the app should keep it.
+    Deferred,
+    /// 5xx: not sent, and never can be.
+    Refused,
+    /// 451: it may have been delivered.
+    Uncertain,
+    /// Not sent: the app left before its message was complete.
+    Abandoned,
+}
+
+impl Fate {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Accepted, Self::Deferred, Self::Refused, Self::Uncertain, Self::Abandoned];
+
+    /// The label's value.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Deferred => "deferred",
+            Self::Refused => "refused",
+            Self::Uncertain => "uncertain",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// At which stage authentication failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthStage {
+    /// There was no token to send, or it had expired.
+    Token,
+    /// The relay refused it.
+    Relay,
+}
+
+impl AuthStage {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// What looking at the configuration brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// A file that can be used.
+    Usable,
+    /// A file that cannot.
+    Unusable,
+    /// No file.
+    Missing,
+}
+
+impl Load {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::Unusable => "unusable",
+            Self::Missing => "missing",
+        }
+    }
+}

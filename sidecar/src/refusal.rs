@@ -1,0 +1,174 @@
+//! Why a message is not taken, in the form that the app, the log and the metrics share.
+
+use mail_egress_diagnosis::{Class, Diagnosis, local, reason};
+use mail_egress_smtp::reply::{NegativeCode, NegativeReply, Status};
+
+use crate::metrics::Fate;
+
+/// One message's refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// From the diagnosis table, so bounded.
+    pub reason: &'static str,
+    /// What repeating the message can achieve.
+    pub class: Class,
+    /// The whole sentence: cause, the other side's words, and what to do.
+    pub sentence: String,
+    /// Whom it is about, for the app alone: the log names no recipients.
+    whom: Option<String>,
+    /// Whether it answered AUTH, or said that AUTH did not succeed.
+    pub at_authentication: bool,
+    status: Status,
+    code: NegativeCode,
+}
+
+impl Refusal {
+    /// Our own finding, by its reason.
+    #[must_use]
+    pub fn of(reason: &'static str) -> Self {
+        local(reason).into()
+    }
+
+    /// One whose sentence was written out elsewhere and is repeated as it is.
+    #[must_use]
+    pub fn in_words(reason: &'static str, class: Class, sentence: &str) -> Self {
+        Self {
+            reason,
+            class,
+            sentence: mail_egress_diagnosis::words(sentence),
+            whom: None,
+            at_authentication: false,
+            status: usual_status(reason),
+            code: usual_code(reason, class),
+        }
+    }
+
+    /// The same, with what the relay answered: its enhanced code is passed on, and where the
+    /// message is at fault its basic code too.
+    #[must_use]
+    pub fn answered(mut self, code: u16, status: Option<Status>) -> Self {
+        self.status = status.unwrap_or(self.status);
+        self.code = match (self.class, code) {
+            (Class::Transient | Class::Mendable | Class::Uncertain, _) => NegativeCode::LocalError,
+            (Class::Permanent, 550 | 551 | 553) => NegativeCode::NotTaken,
+            (Class::Permanent, 552) => NegativeCode::TooLarge,
+            (Class::Permanent, _) => NegativeCode::TransactionFailed,
+        };
+        self
+    }
+
+    /// The same, with whom it is about.
+    #[must_use]
+    pub fn naming(mut self, whom: String) -> Self {
+        self.whom = Some(whom);
+        self
+    }
+
+    /// What the app is told.
+    #[must_use]
+    pub fn reply(&self) -> NegativeReply {
+        match &self.whom {
+            Some(whom) => NegativeReply::new(self.code, self.status, &format!("{}. {whom}", self.sentence)),
+            None => NegativeReply::new(self.code, self.status, &self.sentence),
+        }
+    }
+
+    /// How it is counted.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        match self.class {
+            Class::Transient | Class::Mendable => Fate::Deferred,
+            Class::Permanent => Fate::Refused,
+            Class::Uncertain => Fate::Uncertain,
+        }
+    }
+}
+
+impl From<Diagnosis> for Refusal {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Self {
+            reason: diagnosis.reason,
+            class: diagnosis.class,
+            sentence: diagnosis.sentence(),
+            whom: None,
+            at_authentication: false,
+            status: usual_status(diagnosis.reason),
+            code: usual_code(diagnosis.reason, diagnosis.class),
+        }
+    }
+}
+
+/// 451 for everything that time or a person can mend (the design's promises).
+fn usual_code(reason: &str, class: Class) -> NegativeCode {
+    match (class, reason) {
+        (Class::Transient, reason::MEMORY_BUDGET) => NegativeCode::InsufficientStorage,
+        (Class::Transient | Class::Mendable | Class::Uncertain, _) => NegativeCode::LocalError,
+        (Class::Permanent, reason::MESSAGE_TOO_LARGE) => NegativeCode::TooLarge,
+        (Class::Permanent, reason::RECIPIENT_REFUSED) => NegativeCode::NotTaken,
+        (Class::Permanent, _) => NegativeCode::TransactionFailed,
+    }
+}
+
+/// Subject and detail for what nobody gave an enhanced code (RFC 3463 section 3).
+fn usual_status(reason: &str) -> Status {
+    let (subject, detail) = match reason {
+        reason::MEMORY_BUDGET => (3, 1),
+        reason::SHUTTING_DOWN => (3, 2),
+        reason::MESSAGE_TOO_LARGE => (3, 4),
+        reason::UPSTREAM_UNREACHABLE | reason::UPSTREAM_TIMEOUT => (4, 1),
+        reason::UPSTREAM_CLOSED | reason::DELIVERY_UNCERTAIN => (4, 2),
+        reason::UPSTREAM_NAME_NOT_FOUND => (4, 3),
+        reason::UPSTREAM_SLOTS_BUSY => (4, 5),
+        reason::UPSTREAM_PROTOCOL => (5, 0),
+        reason::EIGHT_BIT_NOT_OFFERED => (6, 3),
+        reason::SMTPUTF8_NOT_OFFERED => (6, 7),
+        reason::TOKEN_MISSING | reason::TOKEN_EXPIRED => (7, 0),
+        reason::STARTTLS_NOT_OFFERED | reason::XOAUTH2_NOT_OFFERED => (7, 4),
+        reason::PLAINTEXT_INJECTED
+        | reason::UPSTREAM_CERTIFICATE_UNTRUSTED
+        | reason::UPSTREAM_CERTIFICATE_NAME
+        | reason::UPSTREAM_CERTIFICATE_EXPIRED
+        | reason::UPSTREAM_TLS_FAILED => (7, 5),
+        reason::UPSTREAM_REFUSED | reason::RECIPIENT_REFUSED => (0, 0),
+        _ => (3, 5),
+    };
+    Status::new(subject, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_egress_diagnosis::{Smtp, smtp};
+
+    use super::*;
+
+    fn answered(code: u16, enhanced: &str, text: &str, status: (u16, u16)) -> String {
+        let diagnosis = smtp(Smtp { code, enhanced, text, recipient: false });
+        let status = Status::new(status.0, status.1);
+        let refusal = Refusal::from(diagnosis).answered(code, Some(status));
+        refusal.reply().as_reply().to_string()
+    }
+
+    #[test]
+    fn what_a_person_can_mend_is_451_with_the_relays_own_words_and_the_fix() {
+        let reply = answered(535, "5.7.3", "Authentication unsuccessful", (7, 3));
+        assert!(reply.starts_with("451-4.7.3 ") || reply.starts_with("451 4.7.3 "), "{reply}");
+        assert!(reply.contains("535 5.7.3 Authentication unsuccessful"), "{reply}");
+        assert!(reply.contains("To mend: "), "{reply}");
+    }
+
+    #[test]
+    fn what_the_message_can_never_achieve_is_5xx() {
+        assert!(answered(552, "5.3.4", "too big", (3, 4)).starts_with("552 5.3.4 "));
+        assert!(answered(550, "5.1.1", "no such user", (1, 1)).starts_with("550 5.1.1 "));
+    }
+
+    #[test]
+    fn our_own_findings_have_codes_of_their_own() {
+        let start = |reason| Refusal::of(reason).reply().as_reply().to_string()[..9].to_owned();
+        assert_eq!(start(reason::MEMORY_BUDGET), "452 4.3.1");
+        assert_eq!(start(reason::MESSAGE_TOO_LARGE), "552 5.3.4");
+        assert_eq!(start(reason::MAIL_SENDER_MISSING), "451 4.3.5");
+        assert_eq!(start(reason::PLAINTEXT_INJECTED), "451 4.7.5");
+        assert_eq!(start(reason::DELIVERY_UNCERTAIN), "451 4.4.2");
+    }
+}

@@ -1,0 +1,207 @@
+//! One app's connection: moves octets between its socket and the session, and waits for whichever
+//! comes first: input, a deadline, the end of the program.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail_egress_smtp::OutOfTurn;
+use mail_egress_smtp::reply::SHUTTING_DOWN;
+use mail_egress_smtp::server::{Event, Session};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::drain::Drain;
+use crate::follow::Current;
+use crate::pace::{now, past};
+use crate::submission::{Submission, Submissions};
+
+/// What is read at a time.
+const READ: usize = 16 * 1024;
+/// For the app to take a reply.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+/// For the app to close after the last reply.
+const CLOSE_TIME: Duration = Duration::from_millis(200);
+
+/// A connection with everything that belongs to it. While it is idle it holds no buffer.
+struct Conversation {
+    stream: TcpStream,
+    session: Session,
+    submissions: Arc<Submissions>,
+    current: watch::Receiver<Current>,
+    drain: Drain,
+    input: Vec<u8>,
+    text: Vec<u8>,
+    submission: Option<Submission>,
+}
+
+/// What a wait brought.
+enum Woken {
+    Readable(io::Result<()>),
+    Late,
+    GiveBackPlace,
+    Ending,
+    Over,
+}
+
+/// Serves one connection to its end. An error is the app's connection, broken.
+pub async fn serve(stream: TcpStream, submissions: Arc<Submissions>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut current = submissions.current.clone();
+    let settings = current.borrow_and_update().session_settings();
+    let drain = submissions.drain.clone();
+    let mut conversation = Conversation {
+        session: Session::new(settings, now()),
+        stream,
+        submissions,
+        current,
+        drain,
+        input: Vec::new(),
+        text: Vec::new(),
+        submission: None,
+    };
+    let ended = conversation.run().await;
+    if let Some(submission) = conversation.submission.take() {
+        conversation.submissions.abandoned(&submission);
+    }
+    ended
+}
+
+impl Conversation {
+    async fn run(&mut self) -> io::Result<()> {
+        loop {
+            // also where the app never lets us wait
+            if self.drain.has_begun() {
+                self.session.shutdown();
+            }
+            self.write().await?;
+            if self.session.is_closed() {
+                return self.close().await;
+            }
+            if !self.input.is_empty() {
+                self.step().await?;
+            } else if !self.wait().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives the session what is there, and sees to what comes of it.
+    async fn step(&mut self) -> io::Result<()> {
+        if self.current.has_changed().unwrap_or(false) {
+            let settings = self.current.borrow_and_update().session_settings();
+            self.session.update(settings);
+        }
+        let fed = self.session.feed(&self.input, &mut self.text, now());
+        self.input.drain(..fed.consumed.min(self.input.len()));
+        if let Some(submission) = &mut self.submission {
+            submission.body.push(&self.text);
+        }
+        self.text.clear();
+        let Some(event) = fed.event else {
+            // else it would be offered the same input for ever
+            let stuck = fed.consumed == 0 && !self.session.is_closed();
+            return if stuck { Err(io::Error::other(OutOfTurn)) } else { Ok(()) };
+        };
+        // what was answered so far, before anything is waited for
+        self.write().await?;
+        // boxed: an idle session should not pay for the largest future
+        Box::pin(self.see_to(event)).await.map_err(io::Error::other)
+    }
+
+    async fn see_to(&mut self, event: Event) -> Result<(), OutOfTurn> {
+        match event {
+            Event::Data(envelope) => match self.submissions.admit(envelope).await {
+                Ok(submission) => {
+                    self.submission = Some(submission);
+                    self.session.permit(now())
+                }
+                Err(refusal) => self.session.refuse(&refusal.reply(), now()),
+            },
+            Event::TooLarge => {
+                if let Some(submission) = self.submission.take() {
+                    self.submissions.too_large(&submission);
+                }
+                Ok(())
+            }
+            Event::End => {
+                let submission = self.submission.take().ok_or(OutOfTurn)?;
+                let outcome = self.submissions.deliver(submission).await;
+                self.session.finish(&outcome, now())
+            }
+        }
+    }
+
+    /// Waits for input; `false` where the app has closed, or the time to drain is over.
+    async fn wait(&mut self) -> io::Result<bool> {
+        if self.submission.is_none() {
+            (self.input, self.text) = (Vec::new(), Vec::new());
+        }
+        let place = self.submission.as_ref().and_then(Submission::place_deadline);
+        let woken = tokio::select! {
+            readable = self.stream.readable() => Woken::Readable(readable),
+            () = past(self.session.deadline()) => Woken::Late,
+            () = past(place.map(Instant::into_std)) => Woken::GiveBackPlace,
+            woken = end(&mut self.drain) => woken,
+        };
+        match woken {
+            Woken::Readable(readable) => {
+                readable?;
+                return self.read();
+            }
+            Woken::Late => self.session.handle_timeout(now()),
+            Woken::GiveBackPlace => {
+                if let Some(submission) = &mut self.submission {
+                    submission.give_back_place();
+                }
+            }
+            Woken::Ending => {}
+            Woken::Over => {
+                let mut farewell = Vec::new();
+                SHUTTING_DOWN.write_to(&mut farewell);
+                self.stream.write_all(&farewell).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn read(&mut self) -> io::Result<bool> {
+        self.input.reserve(READ);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        let out = self.session.take_output();
+        if out.is_empty() {
+            return Ok(());
+        }
+        timeout(WRITE_TIME, self.stream.write_all(&out)).await?
+    }
+
+    /// Closes so that the last reply arrives: a close with input unread would reset it away.
+    async fn close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut rest = [0; 512];
+        let unread = async { while matches!(self.stream.read(&mut rest).await, Ok(1..)) {} };
+        let _closed_in_time = timeout(CLOSE_TIME, unread).await;
+        Ok(())
+    }
+}
+
+/// First the drain's beginning, then its end.
+async fn end(drain: &mut Drain) -> Woken {
+    if drain.has_begun() {
+        drain.over().await;
+        return Woken::Over;
+    }
+    drain.begun().await;
+    Woken::Ending
+}

@@ -1,0 +1,169 @@
+//! One message: whether it is taken in, what is held of it, and how it is sent on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mail_egress_config::SenderRef;
+use mail_egress_diagnosis::reason;
+use mail_egress_smtp::Envelope;
+use mail_egress_smtp::client::{Accepted, Message};
+use mail_egress_smtp::server::Outcome;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::account;
+use crate::body::Body;
+use crate::budget::Budget;
+use crate::delivery::{Clearance, decide, token_end};
+use crate::drain::Drain;
+use crate::follow::Current;
+use crate::gate::{Gate, Place};
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+use crate::trace::{QueueId, QueueIds, received};
+use crate::upstream::{Upstream, judge};
+
+/// The wait for a place before the 354: the app has not sent its message yet.
+const WAIT_BEFORE: Duration = Duration::from_secs(8);
+/// The wait for a place behind the dot, where the one from before had to be given back.
+const WAIT_BEHIND: Duration = Duration::from_secs(30);
+/// How long a place is kept for an app that is still sending: a slow one must not hold up others.
+const PLACE_KEPT: Duration = Duration::from_secs(5);
+
+/// Takes messages in and sends them on; shared by all sessions.
+#[derive(Debug)]
+pub struct Submissions {
+    /// The MailSender that is served.
+    pub sender: SenderRef,
+    /// What is in force.
+    pub current: watch::Receiver<Current>,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+    /// The memory for bodies.
+    pub budget: Budget,
+    /// The places upstream.
+    pub gate: Gate,
+    /// The way to the relay.
+    pub upstream: Upstream,
+    /// The end.
+    pub drain: Drain,
+    /// The names of messages.
+    pub ids: QueueIds,
+}
+
+/// A message between its 354 and its fate.
+#[derive(Debug)]
+pub struct Submission {
+    /// Its name in the log and in the trace header.
+    pub id: QueueId,
+    /// Who it is from and for.
+    pub envelope: Envelope,
+    /// What has come of it.
+    pub body: Body,
+    permitted: Instant,
+    place: Option<Place>,
+}
+
+impl Submission {
+    /// When [`Self::give_back_place`] is due.
+    #[must_use]
+    pub fn place_deadline(&self) -> Option<Instant> {
+        self.place.is_some().then(|| self.permitted + PLACE_KEPT)
+    }
+
+    /// The app takes too long: others may go first.
+    pub fn give_back_place(&mut self) {
+        self.place = None;
+    }
+}
+
+impl Submissions {
+    /// Before the 354: the configuration must allow it, memory must be free and a place upstream
+    /// too, for which it waits a little. A refusal is counted and logged.
+    pub async fn admit(&self, envelope: Envelope) -> Result<Submission, Refusal> {
+        let id = self.ids.next(Timestamp::now());
+        match self.admitted(&envelope).await {
+            Ok((mut body, place)) => {
+                body.push(received(&id, envelope.smtputf8, Timestamp::now()).as_bytes());
+                Ok(Submission { id, envelope, body, permitted: Instant::now(), place: Some(place) })
+            }
+            Err(refusal) => {
+                account::not_taken(&self.metrics, &id, &envelope, &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn admitted(&self, envelope: &Envelope) -> Result<(Body, Place), Refusal> {
+        self.cleared()?;
+        let announced = envelope.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        let body = Body::begin(&self.budget, announced).ok_or(Refusal::of(reason::MEMORY_BUDGET))?;
+        Ok((body, self.place(WAIT_BEFORE).await?))
+    }
+
+    /// Behind the dot: sends the message on, and says what the app is told. Counts and logs it.
+    pub async fn deliver(&self, mut submission: Submission) -> Outcome {
+        let began = Instant::now();
+        let mut account = account::Account::begin(submission.permitted.elapsed());
+        let place = submission.place.take();
+        let outcome = self.sent(&submission, place, &mut account).await;
+        account.close(&self.metrics, &submission, &outcome, began.elapsed());
+        match outcome {
+            Ok(accepted) => Outcome::Accepted(accepted),
+            Err(refusal) => Outcome::Refused(refusal.reply()),
+        }
+    }
+
+    async fn sent(
+        &self,
+        submission: &Submission,
+        place: Option<Place>,
+        account: &mut account::Account,
+    ) -> Result<Accepted, Refusal> {
+        if !submission.body.is_whole() {
+            return Err(Refusal::of(reason::MEMORY_BUDGET));
+        }
+        let waited = Instant::now();
+        let place = match place {
+            Some(place) => place,
+            None => self.place(WAIT_BEHIND).await?,
+        };
+        account.wait = waited.elapsed();
+        // anew: since the 354 the token may have been renewed, or the sender suspended
+        let cleared = self.cleared()?;
+        let message = Message { envelope: submission.envelope.clone(), content: submission.body.content() };
+        let (attempt, times) = self.upstream.send(&cleared, message, &submission.body, place).await;
+        account.times = times;
+        judge(attempt)
+    }
+
+    fn cleared(&self) -> Result<Clearance, Refusal> {
+        decide(&self.current.borrow(), &self.sender, Timestamp::now())
+    }
+
+    async fn place(&self, wait: Duration) -> Result<Place, Refusal> {
+        let mut drain = self.drain.clone();
+        tokio::select! {
+            place = self.gate.enter(wait) => place.ok_or(Refusal::of(reason::UPSTREAM_SLOTS_BUSY)),
+            () = drain.over() => Err(Refusal::of(reason::SHUTTING_DOWN)),
+        }
+    }
+
+    /// The metrics in Prometheus' text format, with what only a look at the clock tells.
+    pub fn metrics_text(&self) -> Result<String, prometheus::Error> {
+        let end = token_end(&self.current.borrow());
+        self.metrics.standing(end, self.cleared().is_ok(), self.budget.taken());
+        self.metrics.text()
+    }
+
+    /// The app left, or fell silent, before its message was complete: nothing is sent.
+    pub fn abandoned(&self, submission: &Submission) {
+        account::abandoned(&self.metrics, submission);
+    }
+
+    /// The app sent more than the route takes; the session has said so.
+    pub fn too_large(&self, submission: &Submission) {
+        account::too_large(&self.metrics, submission);
+    }
+}

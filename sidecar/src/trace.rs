@@ -1,0 +1,95 @@
+//! The trace header: the one thing that is added to a message.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, fmt::rfc2822};
+
+/// Names one message in the log and in its trace header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueId(String);
+
+/// Gives out queue ids, none of them twice within a sidecar's life.
+#[derive(Debug, Default)]
+pub struct QueueIds {
+    count: AtomicU16,
+}
+
+impl QueueIds {
+    /// The next one: the time in microseconds and a count, which between them never repeat.
+    pub fn next(&self, now: Timestamp) -> QueueId {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        QueueId(format!("{:x}{count:04x}", now.as_microsecond()))
+    }
+}
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The `Received:` line (RFC 5321 section 4.4), ending in CRLF.
+///
+/// It tells no more than it must (section 7.6): no name or address of pod, node or app, only what
+/// is needed to count hops, to date them and to find our own log line.
+#[must_use]
+pub fn received(id: &QueueId, smtputf8: bool, now: Timestamp) -> String {
+    // RFC 6531 section 4.3 names the protocol that carried UTF-8
+    let protocol = if smtputf8 { "UTF8SMTP" } else { "ESMTP" };
+    // fails only beyond the year 9999
+    let date = rfc2822::to_string(&now.to_zoned(TimeZone::UTC)).unwrap_or_default();
+    format!("Received: from localhost by mail-egress with {protocol} id {id};\r\n\t{date}\r\n")
+}
+
+/// The message's own Message-ID, for the log, where its header section has one in `start`.
+#[must_use]
+pub fn message_id(start: &[u8]) -> Option<String> {
+    const NAME: &[u8] = b"message-id:";
+    let mut lines = start.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii_end);
+    let mut header = lines.by_ref().take_while(|line| !line.is_empty()).peekable();
+    while let Some(line) = header.next() {
+        let Some((name, value)) = line.split_at_checked(NAME.len()) else { continue };
+        if name.eq_ignore_ascii_case(NAME) {
+            // a long id may stand alone on a folded line
+            let mut folded =
+                || header.next().filter(|line| line.starts_with(b" ") || line.starts_with(b"\t"));
+            let value = if value.trim_ascii().is_empty() { folded()? } else { value };
+            return Some(mail_egress_diagnosis::words(&String::from_utf8_lossy(value)));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_when_and_under_which_id_and_nothing_of_the_pod() {
+        let now: Timestamp = "2026-11-23T06:39:39Z".parse().unwrap();
+        let line = received(&QueueId("65f0001".to_owned()), false, now);
+        assert_eq!(
+            line,
+            "Received: from localhost by mail-egress with ESMTP id 65f0001;\r\n\tMon, 23 Nov 2026 06:39:39 +0000\r\n"
+        );
+        assert!(received(&QueueId("1".to_owned()), true, now).contains(" with UTF8SMTP "));
+    }
+
+    #[test]
+    fn no_two_messages_of_one_instant_share_an_id() {
+        let now = Timestamp::now();
+        let ids = QueueIds::default();
+        assert_ne!(ids.next(now), ids.next(now));
+    }
+    #[test]
+    fn finds_the_message_id_in_the_header_only() {
+        let id = |text: &str| message_id(text.as_bytes());
+        assert_eq!(id("From: a\r\nMessage-Id: <1@a>\r\n\r\n").as_deref(), Some("<1@a>"));
+        assert_eq!(id("MESSAGE-ID:\r\n\t<long@a>\r\n\r\n").as_deref(), Some("<long@a>"));
+        assert_eq!(id("From: a\r\n\r\nMessage-ID: <1@a>\r\n"), None);
+        assert_eq!(id("Message-ID:\r\nFrom: a\r\n\r\n"), None);
+        assert_eq!(id(""), None);
+    }
+}

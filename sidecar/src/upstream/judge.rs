@@ -1,0 +1,148 @@
+//! What an attempt means for the app: accepted, or a refusal out of the diagnosis table.
+
+use mail_egress_diagnosis::{Class, Diagnosis, Smtp, local, reason, smtp};
+use mail_egress_smtp::client::{
+    Accepted, Attempt, Failure, Lost, Phase, Refusal as RelayRefusal, RefusedRecipient, Unsendable,
+    UpstreamReply,
+};
+use rustls::CertificateError;
+
+use super::{ResolveError, Trouble};
+use crate::refusal::Refusal;
+
+/// More refused recipients are counted, not named.
+const MOST_NAMED: usize = 20;
+
+/// The proof that the relay has the message, or why it was not sent (or is not known to be).
+pub fn judge(attempt: Result<Attempt, Trouble>) -> Result<Accepted, Refusal> {
+    Err(match attempt {
+        Ok(Attempt::Accepted(accepted)) => return Ok(accepted),
+        Ok(Attempt::Refused(refused)) => refusal(&refused),
+        Ok(Attempt::Unsendable(why)) => unsendable(why),
+        Ok(Attempt::Failed(failure)) => failed(&failure),
+        Ok(Attempt::Uncertain(lost)) => {
+            local(reason::DELIVERY_UNCERTAIN).with_words(&lost.to_string()).into()
+        }
+        Err(trouble) => troubled(&trouble).into(),
+    })
+}
+
+fn refusal(refused: &RelayRefusal) -> Refusal {
+    let mut diagnosis = explain(&refused.reply, refused.phase == Phase::Rcpt);
+    if before_the_message(refused.phase) && diagnosis.class == Class::Permanent {
+        // whatever the digit says, it cannot be the message's fault
+        diagnosis.class = Class::Mendable;
+    }
+    if refused.phase == Phase::Rcpt {
+        diagnosis.cause = format!("{}, so the message was sent to nobody", diagnosis.cause);
+    }
+    let status = refused.reply.enhanced.map(mail_egress_smtp::reply::Enhanced::status);
+    let mut answer = Refusal::from(diagnosis).answered(refused.reply.code, status);
+    // RFC 4954 section 6: 530 to MAIL says that authentication is wanted
+    answer.at_authentication = refused.phase == Phase::Auth || matches!(refused.reply.code, 530 | 535);
+    match refused.recipients.as_slice() {
+        [] => answer,
+        recipients => answer.naming(named(recipients)),
+    }
+}
+
+fn explain(reply: &UpstreamReply, recipient: bool) -> Diagnosis {
+    let enhanced = reply.enhanced.map(|code| code.to_string()).unwrap_or_default();
+    smtp(Smtp { code: reply.code, enhanced: &enhanced, text: &reply.text, recipient })
+}
+
+fn before_the_message(phase: Phase) -> bool {
+    match phase {
+        Phase::Greeting
+        | Phase::Ehlo
+        | Phase::StartTls
+        | Phase::Handshake
+        | Phase::Auth
+        | Phase::Reset
+        | Phase::Idle
+        | Phase::Quit => true,
+        Phase::Mail | Phase::Rcpt | Phase::Data | Phase::Body | Phase::FinalDot => false,
+    }
+}
+
+fn named(recipients: &[RefusedRecipient]) -> String {
+    let mut names: Vec<_> = recipients
+        .iter()
+        .take(MOST_NAMED)
+        .map(|it| format!("<{}> ({})", it.address, it.reply.code))
+        .collect();
+    if recipients.len() > MOST_NAMED {
+        names.push(format!("{} more", recipients.len() - MOST_NAMED));
+    }
+    format!("Refused: {}", names.join(", "))
+}
+
+fn unsendable(why: Unsendable) -> Refusal {
+    let reason = match why {
+        Unsendable::EightBit => reason::EIGHT_BIT_NOT_OFFERED,
+        Unsendable::SmtpUtf8 => reason::SMTPUTF8_NOT_OFFERED,
+        Unsendable::TooLarge { limit, size } => {
+            let numbers = format!("{size} octets, and the relay takes {limit}");
+            return local(reason::MESSAGE_TOO_LARGE).with_words(&numbers).into();
+        }
+    };
+    Refusal::of(reason)
+}
+
+fn failed(failure: &Failure) -> Refusal {
+    let explained = |reason, words: &str| local(reason).with_words(words).into();
+    match failure {
+        Failure::Lost(lost) => explained(lost_reason(lost), &lost.to_string()),
+        Failure::StartTlsMissing => Refusal::of(reason::STARTTLS_NOT_OFFERED),
+        Failure::InjectedPlaintext => Refusal::of(reason::PLAINTEXT_INJECTED),
+        Failure::XOAuth2Missing { offered } => {
+            explained(reason::XOAUTH2_NOT_OFFERED, &format!("it offers {offered}"))
+        }
+        Failure::TokenTooLong => explained(reason::TOKEN_UNUSABLE, &failure.to_string()),
+    }
+}
+
+fn lost_reason(lost: &Lost) -> &'static str {
+    match lost {
+        Lost::Closed(_) => reason::UPSTREAM_CLOSED,
+        Lost::TimedOut(_) => reason::UPSTREAM_TIMEOUT,
+        Lost::Garbled { .. } => reason::UPSTREAM_PROTOCOL,
+    }
+}
+
+fn troubled(trouble: &Trouble) -> Diagnosis {
+    let reason = match trouble {
+        Trouble::Name { cause: ResolveError::NotFound(_) | ResolveError::Timeout, .. } => {
+            reason::UPSTREAM_NAME_NOT_FOUND
+        }
+        Trouble::Connect(_) => reason::UPSTREAM_UNREACHABLE,
+        Trouble::ConnectTimeout(_) => reason::UPSTREAM_TIMEOUT,
+        Trouble::HostName(_) => reason::UPSTREAM_CERTIFICATE_NAME,
+        Trouble::Tls(error) => certificate(error),
+        Trouble::Ending => return local(reason::SHUTTING_DOWN),
+        Trouble::OutOfTurn(_) => reason::UPSTREAM_PROTOCOL,
+    };
+    local(reason).with_words(&trouble.to_string())
+}
+
+/// rustls' errors may grow, so what is not known is said in rustls' words.
+fn certificate(error: &rustls::Error) -> &'static str {
+    let rustls::Error::InvalidCertificate(error) = error else { return reason::UPSTREAM_TLS_FAILED };
+    match error {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            reason::UPSTREAM_CERTIFICATE_UNTRUSTED
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            reason::UPSTREAM_CERTIFICATE_NAME
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => reason::UPSTREAM_CERTIFICATE_EXPIRED,
+        _ => reason::UPSTREAM_TLS_FAILED,
+    }
+}
+
+#[cfg(test)]
+#[path = "judge/tests.rs"]
+mod tests;

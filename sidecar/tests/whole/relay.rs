@@ -1,0 +1,183 @@
+//! A relay that does as it is told: STARTTLS, XOAUTH2, and one way to misbehave.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use rustls::ServerConfig;
+use rustls_pki_types::PrivateKeyDer;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+/// What the relay does otherwise than a good one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Good,
+    /// Says nothing behind the dot until it is allowed to.
+    WaitsBehindDot,
+    NoStartTls,
+    /// Sends a reply in plaintext behind the 220 to STARTTLS.
+    Injects,
+    /// Refuses in the middle of the message, and reads no more of it.
+    RefusesInBody,
+}
+
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    pub(crate) ca_bundle: String,
+    /// Lets one dot after another be answered.
+    pub(crate) answers: Arc<Semaphore>,
+    seen: Arc<Mutex<Seen>>,
+    changed: Arc<tokio::sync::Notify>,
+}
+
+#[derive(Default, Clone)]
+pub(crate) struct Seen {
+    /// Every command, of all connections.
+    pub(crate) commands: Vec<String>,
+    /// Every message up to its dot, as it came.
+    pub(crate) messages: Vec<String>,
+}
+
+impl Relay {
+    pub(crate) async fn start(way: Way) -> Self {
+        let issued = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let relay = Self {
+            address: listener.local_addr().unwrap(),
+            ca_bundle: issued.cert.pem(),
+            answers: Arc::new(Semaphore::new(0)),
+            seen: Arc::default(),
+            changed: Arc::default(),
+        };
+        let peer = Peer {
+            way,
+            tls: TlsAcceptor::from(Arc::new(config)),
+            answers: Arc::clone(&relay.answers),
+            seen: Arc::clone(&relay.seen),
+            changed: Arc::clone(&relay.changed),
+        };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(peer.clone().serve(stream));
+            }
+        });
+        relay
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until what was seen fulfils the condition.
+    pub(crate) async fn until(&self, condition: impl Fn(&Seen) -> bool) {
+        loop {
+            let change = self.changed.notified();
+            if condition(&self.seen()) {
+                return;
+            }
+            change.await;
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Peer {
+    way: Way,
+    tls: TlsAcceptor,
+    answers: Arc<Semaphore>,
+    seen: Arc<Mutex<Seen>>,
+    changed: Arc<tokio::sync::Notify>,
+}
+
+impl Peer {
+    async fn serve(self, stream: TcpStream) {
+        let mut plain = BufReader::new(stream);
+        plain.write_all(b"220 relay ESMTP\r\n").await.unwrap();
+        if !self.commands(&mut plain, false).await {
+            return;
+        }
+        if let Ok(stream) = self.tls.accept(plain.into_inner()).await {
+            self.commands(&mut BufReader::new(stream), true).await;
+        }
+    }
+
+    /// Serves until STARTTLS (`true`) or the end.
+    async fn commands<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut BufReader<S>,
+        secure: bool,
+    ) -> bool {
+        loop {
+            let Some(line) = read_line(stream).await else { return false };
+            self.note(|seen| seen.commands.push(line.clone()));
+            let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+            let reply = match verb.as_str() {
+                "EHLO" if secure => {
+                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 1000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
+                }
+                "EHLO" if self.way == Way::NoStartTls => "250-relay\r\n250 AUTH XOAUTH2\r\n",
+                "EHLO" => "250-relay\r\n250 STARTTLS\r\n",
+                "STARTTLS" if self.way == Way::Injects => "220 go\r\n250-relay\r\n250 AUTH XOAUTH2\r\n",
+                "STARTTLS" => "220 go\r\n",
+                "AUTH" => "235 2.7.0 in\r\n",
+                "DATA" => "354 go\r\n",
+                "QUIT" => "221 2.0.0 bye\r\n",
+                _ => "250 2.1.0 OK\r\n",
+            };
+            if stream.write_all(reply.as_bytes()).await.is_err() {
+                return false;
+            }
+            match verb.as_str() {
+                "STARTTLS" => return true,
+                "QUIT" => return false,
+                "DATA" if !self.message(stream).await => return false,
+                _ => {}
+            }
+        }
+    }
+
+    async fn message<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut BufReader<S>) -> bool {
+        if self.way == Way::RefusesInBody {
+            let mut some = [0; 1024];
+            let _ = stream.read(&mut some).await;
+            let _ = stream.write_all(b"451 4.3.0 no more of this\r\n").await;
+            std::future::pending::<()>().await;
+        }
+        let mut message = String::new();
+        loop {
+            match read_line(stream).await {
+                Some(line) if line == "." => break,
+                Some(line) => message.push_str(&format!("{line}\r\n")),
+                None => return false,
+            }
+        }
+        self.note(|seen| seen.messages.push(message.clone()));
+        if self.way == Way::WaitsBehindDot {
+            self.answers.acquire().await.unwrap().forget();
+        }
+        stream.write_all(b"250 2.0.0 OK <1@relay> [Hostname=relay]\r\n").await.is_ok()
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.seen.lock().unwrap());
+        self.changed.notify_waiters();
+    }
+}
+
+async fn read_line<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>) -> Option<String> {
+    let mut line = String::new();
+    match stream.read_line(&mut line).await {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim_end_matches(['\r', '\n']).to_owned()),
+    }
+}
