@@ -1,0 +1,60 @@
+# One command for each thing that a person wants. `make` alone lists them.
+
+CARGO ?= cargo
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mail-egress
+DENY_VERSION := 0.20.2
+DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+BED := $(CARGO) run --quiet -p mail-egress-tests --bin
+
+.DEFAULT_GOAL := help
+.PHONY: help try demo test fmt lint deny unit scenarios cluster-tests cluster-up cluster-down clean-cluster generate
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+try: ## Lab and sidecar on loopback, without Kubernetes or root: send a mail with your own client
+	@$(CARGO) build --quiet -p mail-egress-sidecar
+	@$(BED) try
+
+demo: ## A real cluster, an app with one label, its mail delivered (as root; the first time takes minutes)
+	@$(CARGO) build --quiet -p mail-egress-sidecar -p mail-egress-operator
+	@$(BED) demo
+
+test: fmt lint deny unit scenarios cluster-tests ## Everything that CI runs
+
+fmt: ## Is the code formatted?
+	$(CARGO) fmt --all --check
+
+lint: ## clippy, warnings denied
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+deny: $(DENY) ## Licences, banned crates and sources of everything linked
+	$(DENY) --locked --log-level error check bans licenses sources
+
+$(DENY):
+	@echo "building cargo-deny $(DENY_VERSION), once" >&2
+	$(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --root $(CACHE)/tools/cargo-deny-$(DENY_VERSION)
+
+unit: ## Tests beside the code
+	$(CARGO) test --workspace --exclude mail-egress-tests
+	$(CARGO) test -p mail-egress-tests --lib --bins
+
+scenarios: ## The sidecar as a process against the lab, on loopback
+	$(CARGO) build -p mail-egress-sidecar
+	$(CARGO) test -p mail-egress-tests --test scenarios
+
+cluster-tests: ## Operator, webhook and sidecar on a real control plane and node
+	$(CARGO) build -p mail-egress-sidecar -p mail-egress-operator
+	$(CARGO) test -p mail-egress-tests --test cluster
+
+cluster-up: ## A cluster to play with (make cluster-down ends it)
+	@$(BED) cluster -- up --detach
+
+cluster-down: ## End that cluster
+	@$(BED) cluster -- down
+
+clean-cluster: ## Remove what an interrupted run left behind
+	@$(BED) cluster -- clean
+
+generate: ## Write the CRDs' YAML anew from the types
+	$(CARGO) run --quiet -p mail-egress-crds --bin generate-crds

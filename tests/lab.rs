@@ -1,0 +1,209 @@
+//! The lab: an Entra token endpoint and an Exchange submission server on loopback, written for
+//! the tests from the fact sheet, independently of the code under test, so that mistakes do not
+//! cancel out. Both can be told to misbehave, and both keep what they saw.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use mail_egress_tests::lab::{Act, ExchangeFault, Lab, LabOptions, Phase, Span};
+//!
+//! let lab = Lab::start(LabOptions::default()).await?;
+//! lab.exchange().misbehave_for(Span::Times(1), ExchangeFault::At(Phase::Mail, Act::Drop));
+//! // … point something at lab.entra().url_by_ip() and lab.exchange().address() …
+//! let messages = lab.exchange().wait_for_messages(1, std::time::Duration::from_secs(10)).await?;
+//! assert_eq!(lab.exchange().counters().plaintext_secrets_seen, 0);
+//! # Ok(()) }
+//! ```
+
+mod authority;
+mod directory;
+mod entra;
+mod event;
+mod exchange;
+mod fault_text;
+mod faults;
+mod listen;
+pub mod program;
+mod stamp;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+
+pub use authority::CertificateFault;
+pub use directory::{App, AppSecret, Directory, Mailbox, Tenant};
+pub use entra::{BadAnswer, Entra, EntraFault, TokenAnswer, TokenOutcome};
+pub use event::Event;
+pub use exchange::{
+    Act, Body, Counters, Envelope, Exchange, ExchangeFault, Limits, Line, Message, Phase, Recipient, Refused,
+    SignIn, Transcript, Transfer,
+};
+pub use fault_text::{BadFault, EitherFault, FaultOrder};
+pub use faults::Span;
+pub use token::{Claims, EXCHANGE_AUDIENCE, Form, GRAPH_AUDIENCE, Invalid};
+
+/// The tenant of a lab that was told nothing else.
+pub const DEFAULT_TENANT: &str = "contoso.example";
+/// The app of a lab that was told nothing else.
+pub const DEFAULT_CLIENT_ID: &str = "5f1c9a52-7d0e-4c43-9b0a-6f0d8e2b7a11";
+/// The app's client secret: no secret at all, it is published here.
+pub const DEFAULT_SECRET: &str = "lab~not-a-secret.0123456789abcdef";
+/// The mailbox, to which the app has FullAccess.
+pub const DEFAULT_MAILBOX: &str = "billing@contoso.com";
+
+/// Events that a slow watcher may fall behind.
+const EVENTS: usize = 4096;
+
+/// What a lab is made of.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    /// The address that both servers listen on.
+    pub listen: IpAddr,
+    /// Entra's port; 0 for any.
+    pub entra_port: u16,
+    /// Exchange's port; 0 for any.
+    pub exchange_port: u16,
+    /// Entra's name: in its URL and its certificate.
+    pub entra_name: String,
+    /// Exchange's name: in its greeting and its certificate.
+    pub exchange_name: String,
+    /// More names and addresses for both certificates, beside the names above, the address that is
+    /// listened on, and loopback.
+    pub more_names: Vec<String>,
+    /// The tenant.
+    pub directory: Directory,
+    /// Exchange's limits.
+    pub limits: Limits,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        let tenant = Tenant {
+            id: "0b7c2a4e-93d1-4f6a-8c55-2e9d71f3a640".to_owned(),
+            name: "Contoso".to_owned(),
+            domains: vec![DEFAULT_TENANT.to_owned(), "contoso.onmicrosoft.com".to_owned()],
+            smtp_client_authentication: true,
+        };
+        Self {
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            entra_port: 0,
+            exchange_port: 0,
+            entra_name: "login.lab.test".to_owned(),
+            exchange_name: "smtp.lab.test".to_owned(),
+            more_names: Vec::new(),
+            directory: Directory {
+                tenant,
+                apps: vec![App::with_secret(DEFAULT_CLIENT_ID, DEFAULT_SECRET).with_role()],
+                mailboxes: vec![Mailbox::new(DEFAULT_MAILBOX).open_to(DEFAULT_CLIENT_ID)],
+            },
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A running lab. Dropping it closes everything that it opened.
+pub struct Lab {
+    entra: Entra,
+    exchange: Exchange,
+    directory: Arc<watch::Sender<Directory>>,
+    events: broadcast::Sender<Event>,
+    _servers: JoinSet<()>,
+}
+
+impl Lab {
+    /// Starts both servers; they listen when this returns. All state is this lab's own, so any
+    /// number of labs can run beside each other.
+    ///
+    /// # Errors
+    /// When a port cannot be bound, or a name cannot stand in a certificate.
+    pub async fn start(options: LabOptions) -> anyhow::Result<Self> {
+        let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        if !options.listen.is_unspecified() && !addresses.contains(&options.listen) {
+            addresses.push(options.listen);
+        }
+        let certificates = |authority: &str, name: &str| {
+            let names: Vec<String> =
+                std::iter::once(name.to_owned()).chain(options.more_names.iter().cloned()).collect();
+            authority::Certificates::generate(authority, &names, &addresses)
+        };
+        let mint = Arc::new(token::Mint::new()?);
+        let directory = Arc::new(watch::Sender::new(options.directory.clone()));
+        let events = broadcast::Sender::new(EVENTS);
+
+        let entra = Arc::new(entra::Inner {
+            certificates: certificates("mail-egress lab: Entra", &options.entra_name)?,
+            name: options.entra_name.clone(),
+            directory: Arc::clone(&directory),
+            mint: Arc::clone(&mint),
+            events: events.clone(),
+            faults: faults::Faults::new(),
+            seen: watch::Sender::new(Vec::new()),
+        });
+        let exchange = Arc::new(exchange::Inner::new(
+            options.exchange_name.clone(),
+            certificates("mail-egress lab: Exchange", &options.exchange_name)?,
+            Arc::clone(&directory),
+            mint,
+            events.clone(),
+            options.limits,
+        ));
+
+        let at = |port| SocketAddr::new(options.listen, port);
+        let (entra_listener, entra_address) = listen::bind(at(options.entra_port)).await?;
+        let (exchange_listener, exchange_address) = listen::bind(at(options.exchange_port)).await?;
+        let mut servers = JoinSet::new();
+        servers.spawn(entra::run(Arc::clone(&entra), entra_listener));
+        servers.spawn(exchange::run(Arc::clone(&exchange), exchange_listener));
+        Ok(Self {
+            entra: Entra::new(entra, entra_address),
+            exchange: Exchange::new(exchange, exchange_address),
+            directory,
+            events,
+            _servers: servers,
+        })
+    }
+
+    /// The token endpoint.
+    pub fn entra(&self) -> &Entra {
+        &self.entra
+    }
+
+    /// The submission server.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The tenant as it is now.
+    pub fn directory(&self) -> Directory {
+        self.directory.borrow().clone()
+    }
+
+    /// Changes the tenant, as an administrator would; it takes effect at once.
+    pub fn administer(&self, change: impl FnOnce(&mut Directory)) {
+        self.directory.send_modify(change);
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Orders a fault as it is written on a command line.
+    pub fn order(&self, order: FaultOrder) {
+        match order.fault {
+            EitherFault::Entra(fault) => self.entra.misbehave_for(order.span, fault),
+            EitherFault::Exchange(fault) => self.exchange.misbehave_for(order.span, fault),
+        }
+    }
+
+    /// Ends all misbehaviour of both.
+    pub fn behave(&self) {
+        self.entra.behave();
+        self.exchange.behave();
+    }
+}

@@ -1,0 +1,181 @@
+//! The lab's tenant: its applications, its mailboxes, and who was granted what. It may be changed
+//! while the lab runs, as an administrator would.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+/// Everything that Entra and Exchange know of the tenant.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// The tenant itself.
+    pub tenant: Tenant,
+    /// Its application registrations.
+    pub apps: Vec<App>,
+    /// Its mailboxes.
+    pub mailboxes: Vec<Mailbox>,
+}
+
+/// A tenant.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its GUID, which is also the `tid` of its tokens.
+    pub id: String,
+    /// Its display name, as error texts show it.
+    pub name: String,
+    /// Domains that name it in a token URL.
+    pub domains: Vec<String>,
+    /// Whether SMTP AUTH is allowed where a mailbox does not say (`Set-TransportConfig`).
+    pub smtp_client_authentication: bool,
+}
+
+/// An application registration with its enterprise application.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The application (client) id.
+    pub client_id: String,
+    /// The object id of the *enterprise application*: the `oid` of its tokens.
+    pub object_id: String,
+    /// The name that error texts show.
+    pub name: String,
+    /// Its client secrets; any of them serves.
+    pub secrets: Vec<AppSecret>,
+    /// Application permissions with admin consent, for the resource Exchange Online.
+    pub exchange_roles: Vec<String>,
+    /// The same for Microsoft Graph.
+    pub graph_roles: Vec<String>,
+    /// Mailboxes that RBAC for Applications lets it send as (`Application SMTP.SendAsApp`):
+    /// addresses, or `*@domain`.
+    pub rbac_scope: Vec<String>,
+    /// False: tokens are refused with AADSTS7000112.
+    pub enabled: bool,
+}
+
+/// One client secret.
+#[derive(Clone, Debug)]
+pub struct AppSecret {
+    /// Its value.
+    pub value: SecretString,
+    /// Its end: from then on AADSTS7000222.
+    pub expires: Option<Timestamp>,
+}
+
+/// A mailbox and its permissions.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    /// Its primary address.
+    pub address: String,
+    /// Client ids that hold FullAccess (`Add-MailboxPermission`).
+    pub full_access: Vec<String>,
+    /// Other addresses that may stand in From or MAIL FROM (`Add-RecipientPermission`).
+    pub may_send_as: Vec<String>,
+    /// `Set-CASMailbox -SmtpClientAuthenticationDisabled`, the other way round; `None` inherits.
+    pub smtp_client_authentication: Option<bool>,
+}
+
+impl App {
+    /// The role of the classic set-up: with it, Exchange asks for FullAccess on the mailbox.
+    pub const SMTP_SEND_AS_APP: &str = "SMTP.SendAsApp";
+
+    /// An app with one client secret and no permission at all.
+    pub fn with_secret(client_id: &str, secret: &str) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            object_id: super::stamp::guid(),
+            name: "mail-egress-lab".to_owned(),
+            secrets: vec![AppSecret { value: secret.into(), expires: None }],
+            exchange_roles: Vec::new(),
+            graph_roles: Vec::new(),
+            rbac_scope: Vec::new(),
+            enabled: true,
+        }
+    }
+
+    /// Grants `SMTP.SendAsApp`, the classic set-up.
+    #[must_use]
+    pub fn with_role(mut self) -> Self {
+        self.exchange_roles.push(Self::SMTP_SEND_AS_APP.to_owned());
+        self
+    }
+
+    /// Grants sending as these mailboxes by RBAC for Applications; its tokens carry no role for it.
+    #[must_use]
+    pub fn scoped_to(mut self, mailboxes: &[&str]) -> Self {
+        self.rbac_scope.extend(mailboxes.iter().map(|&pattern| pattern.to_owned()));
+        self
+    }
+}
+
+impl Mailbox {
+    /// A mailbox that nobody but its owner may use.
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            full_access: Vec::new(),
+            may_send_as: Vec::new(),
+            smtp_client_authentication: None,
+        }
+    }
+
+    /// Grants FullAccess to an app.
+    #[must_use]
+    pub fn open_to(mut self, client_id: &str) -> Self {
+        self.full_access.push(client_id.to_owned());
+        self
+    }
+
+    /// Whether this address may be given as the sender by one who signed in to this mailbox.
+    pub fn sends_as(&self, address: &str) -> bool {
+        address.eq_ignore_ascii_case(&self.address)
+            || self.may_send_as.iter().any(|pattern| matches(pattern, address))
+    }
+}
+
+impl Directory {
+    /// The app of this client id.
+    pub fn app(&self, client_id: &str) -> Option<&App> {
+        self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id))
+    }
+
+    /// The app of this client id, to be changed.
+    pub fn app_mut(&mut self, client_id: &str) -> Option<&mut App> {
+        self.apps.iter_mut().find(|app| app.client_id.eq_ignore_ascii_case(client_id))
+    }
+
+    /// The mailbox of this address.
+    pub fn mailbox(&self, address: &str) -> Option<&Mailbox> {
+        self.mailboxes.iter().find(|mailbox| mailbox.address.eq_ignore_ascii_case(address))
+    }
+
+    /// The mailbox of this address, to be changed.
+    pub fn mailbox_mut(&mut self, address: &str) -> Option<&mut Mailbox> {
+        self.mailboxes.iter_mut().find(|mailbox| mailbox.address.eq_ignore_ascii_case(address))
+    }
+
+    /// Whether a token URL that says `name` means this tenant.
+    pub(super) fn is_tenant(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case(&self.tenant.id)
+            || self.tenant.domains.iter().any(|domain| domain.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Whether an address fits a pattern: itself, or `*@domain`; case does not matter.
+pub(super) fn matches(pattern: &str, address: &str) -> bool {
+    match pattern.strip_prefix("*@") {
+        Some(domain) => address.rsplit_once('@').is_some_and(|(_, own)| own.eq_ignore_ascii_case(domain)),
+        None => pattern.eq_ignore_ascii_case(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_an_address_or_a_whole_domain() {
+        assert!(matches("*@contoso.com", "Billing@Contoso.com"));
+        assert!(matches("billing@contoso.com", "BILLING@contoso.com"));
+        assert!(!matches("*@contoso.com", "billing@evil-contoso.com"));
+        assert!(!matches("*@contoso.com", "billing@sub.contoso.com"));
+        assert!(!matches("billing@contoso.com", "other@contoso.com"));
+    }
+}

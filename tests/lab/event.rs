@@ -1,0 +1,28 @@
+//! What the lab tells as it happens, for whoever watches: one line each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::lab::entra::TokenAnswer;
+use crate::lab::exchange::{Message, SignIn};
+
+/// Something that happened in the lab.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Entra answered a token request, or misbehaved.
+    TokenAnswered(Arc<TokenAnswer>),
+    /// Somebody tried to sign in to Exchange.
+    SignedIn(Arc<SignIn>),
+    /// Exchange took a message.
+    MessageTaken(Arc<Message>),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TokenAnswered(answer) => answer.fmt(f),
+            Self::SignedIn(sign_in) => sign_in.fmt(f),
+            Self::MessageTaken(message) => message.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Parser;
+use mail_egress_config::SenderRef;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::objects::Objects;
+use super::sender_file::Sender;
+use crate::lab::{
+    App, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, FaultOrder, Lab, LabOptions,
+    Limits, Mailbox,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  lab
+      Both servers on loopback, in good order; prints the objects that point an operator here.
+  lab --folder /tmp/lab --message-dir /tmp/lab/mail
+      Keeps the CA certificates, sender.json and every message in files.
+  lab --fault exchange:drop=after-dot-accepted --fault '2*entra:throttled=60'
+      Loses the reply to every message, and answers the first two token requests with 429.
+  curl -d 'exchange:reply=mail:451 4.7.0 Temporary server error' http://127.0.0.1:8025/faults
+      The same while it runs; curl -X DELETE …/faults ends all misbehaviour.
+  lab --listen 0.0.0.0 --advertise 10.0.0.7
+      Reachable from elsewhere: the objects and certificates then say 10.0.0.7.
+
+Everything here is made up and published: never use its secret, key or certificates elsewhere.";
+
+/// A stand-in for Entra's token endpoint and Exchange Online's submission server, which really
+/// checks tokens, keeps what it takes, and misbehaves when told to.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "lab", version, after_help = EXAMPLES)]
+pub struct Options {
+    /// Address that both servers listen on.
+    #[arg(long, env = "MAIL_EGRESS_LAB_LISTEN", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub listen: IpAddr,
+    /// Name or address by which others reach it; the address that is listened on, if not given.
+    #[arg(long, env = "MAIL_EGRESS_LAB_ADVERTISE")]
+    pub advertise: Option<String>,
+    /// Port of the token endpoint (HTTPS); 0 for any.
+    #[arg(long, env = "MAIL_EGRESS_LAB_ENTRA_PORT", default_value_t = 8443)]
+    pub entra_port: u16,
+    /// Port of the submission server; 0 for any.
+    #[arg(long, env = "MAIL_EGRESS_LAB_EXCHANGE_PORT", default_value_t = 5870)]
+    pub exchange_port: u16,
+    /// Port of the control endpoint (HTTP, on 127.0.0.1 only); 0 for any.
+    #[arg(long, env = "MAIL_EGRESS_LAB_CONTROL_PORT", default_value_t = 8025)]
+    pub control_port: u16,
+    /// Domain of the tenant.
+    #[arg(long, env = "MAIL_EGRESS_LAB_TENANT", default_value = DEFAULT_TENANT)]
+    pub tenant: String,
+    /// Client id of the app.
+    #[arg(long, env = "MAIL_EGRESS_LAB_CLIENT_ID", default_value = DEFAULT_CLIENT_ID)]
+    pub client_id: String,
+    /// Client secret of the app.
+    #[arg(long, env = "MAIL_EGRESS_LAB_SECRET", hide_env_values = true, default_value = DEFAULT_SECRET)]
+    pub secret: SecretString,
+    /// Mailbox that the app may send as; repeat for more.
+    #[arg(long = "mailbox", env = "MAIL_EGRESS_LAB_MAILBOX", default_value = DEFAULT_MAILBOX, value_delimiter = ',')]
+    pub mailboxes: Vec<String>,
+    /// Lift Exchange's limits: 30 messages a minute, 3 connections, 500 recipients a message.
+    #[arg(long, env = "MAIL_EGRESS_LAB_NO_LIMITS")]
+    pub no_limits: bool,
+    /// Folder for the CA certificates, objects.yaml and sender.json; a temporary one, if not given.
+    #[arg(long, env = "MAIL_EGRESS_LAB_FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// Folder to which every message is written.
+    #[arg(long, env = "MAIL_EGRESS_LAB_MESSAGE_DIR")]
+    pub message_dir: Option<PathBuf>,
+    /// Misbehaviour from the start; repeat for more.
+    #[arg(
+        long = "fault",
+        value_name = "FAULT",
+        help = "Misbehave: [TIMES*]entra:FAULT or [TIMES*]exchange:FAULT; a wrong one lists them all. Repeat for more"
+    )]
+    pub faults: Vec<FaultOrder>,
+}
+
+impl Options {
+    /// The host that others are told.
+    pub(super) fn advertised(&self) -> String {
+        match (&self.advertise, self.listen) {
+            (Some(host), _) => host.clone(),
+            (None, listen) if listen.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
+            (None, listen) => listen.to_string(),
+        }
+    }
+
+    pub(super) fn control(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.control_port))
+    }
+
+    pub(super) fn lab(&self) -> LabOptions {
+        let mut options = LabOptions {
+            listen: self.listen,
+            entra_port: self.entra_port,
+            exchange_port: self.exchange_port,
+            more_names: vec![self.advertised()],
+            limits: if self.no_limits { Limits::lifted() } else { Limits::default() },
+            ..LabOptions::default()
+        };
+        let directory = &mut options.directory;
+        directory.tenant.domains.push(self.tenant.clone());
+        directory.apps = vec![App::with_secret(&self.client_id, self.secret.expose_secret()).with_role()];
+        directory.mailboxes =
+            self.mailboxes.iter().map(|address| Mailbox::new(address).open_to(&self.client_id)).collect();
+        options
+    }
+
+    pub(super) fn objects<'a>(&'a self, lab: &'a Lab) -> Objects<'a> {
+        Objects {
+            host: self.advertised(),
+            entra_port: lab.entra().address().port(),
+            exchange_port: lab.exchange().address().port(),
+            entra_ca: lab.entra().ca_pem(),
+            exchange_ca: lab.exchange().ca_pem(),
+            tenant: &self.tenant,
+            client_id: &self.client_id,
+            secret: &self.secret,
+            mailboxes: &self.mailboxes,
+        }
+    }
+
+    pub(super) fn sender(&self, lab: &Lab) -> Sender {
+        Sender {
+            name: SenderRef { namespace: "lab".to_owned(), name: "billing".to_owned() },
+            mailbox: self.mailboxes.first().cloned().unwrap_or_default(),
+            client_id: self.client_id.clone(),
+            host: self.advertised(),
+            port: lab.exchange().address().port(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_fault_lists_the_right_ones() {
+        let error = Options::try_parse_from(["lab", "--fault", "exchange:explode"]).unwrap_err().to_string();
+        assert!(error.contains("no-starttls, inject=TEXT"), "{error}");
+    }
+
+    #[test]
+    fn others_are_told_an_address_that_they_can_reach() {
+        let advertised = |args: &[&str]| Options::try_parse_from(args).unwrap().advertised();
+        assert_eq!(advertised(&["lab"]), "127.0.0.1");
+        assert_eq!(advertised(&["lab", "--listen", "0.0.0.0"]), "127.0.0.1");
+        assert_eq!(advertised(&["lab", "--listen", "0.0.0.0", "--advertise", "10.0.0.7"]), "10.0.0.7");
+    }
+}

@@ -1,0 +1,14 @@
+//! The lab, the cluster test bed, and what the scenarios share.
+//!
+//! [`lab`] is an Entra and an Exchange to send to; [`cluster`] is a real Kubernetes. [`installation`]
+//! puts mail-egress on a cluster, [`stand`] runs it without one. The scenarios lie in `scenarios/`.
+
+pub mod app;
+pub mod client;
+pub mod cluster;
+pub mod cuttable;
+pub mod installation;
+pub mod kubectl;
+pub mod lab;
+pub mod programs;
+pub mod stand;

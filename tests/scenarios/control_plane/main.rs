@@ -1,0 +1,83 @@
+//! What needs an API server and no node: objects that make no sense, and operators as processes.
+
+mod bad_objects_are_refused;
+mod crd_cases;
+mod operators;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use mail_egress_tests::cluster::{Cluster, Options, Progress, Running};
+use mail_egress_tests::installation;
+use mail_egress_tests::kubectl::Kubectl;
+use mail_egress_tests::programs::Programs;
+
+/// A control plane with the custom resources, for all scenarios.
+#[derive(Debug)]
+pub(crate) struct Bed {
+    pub(crate) running: Running,
+    pub(crate) kubectl: Kubectl,
+    pub(crate) programs: Programs,
+}
+
+impl Bed {
+    fn kubeconfig(&self) -> Result<serde_yaml::Value> {
+        Ok(serde_yaml::from_str(&std::fs::read_to_string(self.running.kubeconfig())?)?)
+    }
+
+    /// Where the API server listens.
+    pub(crate) fn api_server(&self) -> Result<SocketAddr> {
+        let config = self.kubeconfig()?;
+        let server =
+            config["clusters"][0]["cluster"]["server"].as_str().context("a kubeconfig without server")?;
+        Ok(server.trim_start_matches("https://").parse()?)
+    }
+
+    /// The administrator's kubeconfig, with another way to the same server.
+    pub(crate) fn kubeconfig_by(&self, address: SocketAddr) -> Result<String> {
+        let mut config = self.kubeconfig()?;
+        let name = self.api_server()?.ip().to_string();
+        let cluster = &mut config["clusters"][0]["cluster"];
+        cluster["server"] = format!("https://{address}").into();
+        cluster["tls-server-name"] = name.into();
+        Ok(serde_yaml::to_string(&config)?)
+    }
+}
+
+macro_rules! trials {
+    ($bed:ident, $runtime:ident: $($name:path),* $(,)?) => {
+        vec![$({
+            let (bed, handle) = (Arc::clone(&$bed), $runtime.handle().clone());
+            let name = stringify!($name).replace(' ', "");
+            Trial::test(name, move || handle.block_on($name(&bed)).map_err(|error| Failed::from(format!("{error:#}"))))
+        }),*]
+    };
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::from_args();
+    let programs = Programs::build()?;
+    let cluster = Cluster::start(&Options { node: false, hosts: Vec::new(), progress: Progress::STDERR })?;
+    cluster.enter()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let running = cluster.running().clone();
+    let bed = Arc::new(Bed { kubectl: Kubectl::new(&running), running, programs });
+    runtime.block_on(installation::apply_definitions(&bed.kubectl))?;
+    let trials = trials![bed, runtime:
+        bad_objects_are_refused::a_route_with_two_ways_out,
+        bad_objects_are_refused::a_mailbox_that_is_no_address,
+        bad_objects_are_refused::a_name_that_is_too_long,
+        bad_objects_are_refused::another_tenant_for_the_same_app,
+        crd_cases::the_api_server_judges_every_case_as_the_unit_tests_do,
+        operators::a_leader_that_is_cut_off_stops_before_the_other_begins,
+        operators::and_when_the_follower_s_clock_is_ahead,
+        operators::and_when_the_leader_s_clock_is_ahead,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(runtime);
+    cluster.stop()?;
+    Ok(conclusion.exit_code())
+}

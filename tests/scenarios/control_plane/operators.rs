@@ -1,0 +1,152 @@
+//! Two operators as processes on one API server, each over a connection that can be cut.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use mail_egress_tests::cuttable::Cuttable;
+use mail_egress_tests::kubectl::eventually;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::Bed;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn a_leader_that_is_cut_off_stops_before_the_other_begins(bed: &Bed) -> Result<()> {
+    change_of_leaders(bed, "even-clocks", false, false).await
+}
+
+pub(crate) async fn and_when_the_follower_s_clock_is_ahead(bed: &Bed) -> Result<()> {
+    change_of_leaders(bed, "follower-ahead", false, true).await
+}
+
+pub(crate) async fn and_when_the_leader_s_clock_is_ahead(bed: &Bed) -> Result<()> {
+    change_of_leaders(bed, "leader-ahead", true, false).await
+}
+
+async fn change_of_leaders(bed: &Bed, namespace: &str, first_ahead: bool, second_ahead: bool) -> Result<()> {
+    bed.kubectl.run(&["create", "namespace", namespace]).await?;
+    let first = Operator::start(bed, namespace, "first", first_ahead).await?;
+    eventually("the first leads", PATIENCE, async || first.must_lead(true).await).await?;
+    let second = Operator::start(bed, namespace, "second", second_ahead).await?;
+    eventually("the second answers", PATIENCE, async || second.must_lead(false).await).await?;
+
+    // a live lease stays where it is: over more renewals than fit into its duration
+    let mut renewed = holder(bed, namespace).await?.1;
+    for _ in 0..9 {
+        let before = renewed;
+        renewed = eventually("the lease is renewed", PATIENCE, async || {
+            let (holder, time) = holder(bed, namespace).await?;
+            ensure!(holder.contains("first"), "{holder} holds the lease");
+            ensure!(time != before, "not since {before}");
+            Ok(time)
+        })
+        .await?;
+        ensure!(second.leads().await? == Some(false), "two lead at once");
+    }
+
+    first.way.cut();
+    let cut = Instant::now();
+    let mut first_led = true;
+    while second.leads().await? != Some(true) {
+        first_led = first.leads().await? == Some(true);
+        ensure!(cut.elapsed() < PATIENCE, "the second does not take over");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(!first_led, "the first still led when the second began");
+    ensure!(first.leads().await? != Some(true), "two lead at once");
+
+    first.way.mend();
+    for _ in 0..3 {
+        let before = holder(bed, namespace).await?.1;
+        eventually("the second renews", PATIENCE, async || {
+            let (holder, time) = holder(bed, namespace).await?;
+            ensure!(holder.contains("second"), "{holder} holds the lease");
+            ensure!(time != before, "not since {before}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn holder(bed: &Bed, namespace: &str) -> Result<(String, String)> {
+    let lease = bed.kubectl.object(&["lease", "mail-egress-operator", "-n", namespace]).await?;
+    let text = |key: &str| lease["spec"][key].as_str().unwrap_or_default().to_owned();
+    Ok((text("holderIdentity"), text("renewTime")))
+}
+
+/// A running operator, ended when dropped.
+struct Operator {
+    way: Cuttable,
+    admin: SocketAddr,
+    log: PathBuf,
+    _child: Child,
+    _folder: TempDir,
+}
+
+impl Operator {
+    async fn start(bed: &Bed, namespace: &str, name: &str, ahead: bool) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let way = Cuttable::to(bed.api_server()?).await?;
+        let kubeconfig = folder.path().join("kubeconfig");
+        fs::write(&kubeconfig, bed.kubeconfig_by(way.address())?)?;
+        let admin = free_port().await?;
+        let log = folder.path().join("log");
+        let mut command = Command::new(bed.programs.operator());
+        command
+            .args(["run", "--namespace", namespace, "--identity", name])
+            .args(["--sidecar-image", "localhost/none:1", "--webhook-address", "127.0.0.1:0"])
+            .args(["--admin-address", &admin.to_string(), "--create-default-routes=false"])
+            .env("KUBECONFIG", &kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&log)?)
+            .stderr(fs::File::options().append(true).open(&log)?)
+            .kill_on_drop(true);
+        if ahead {
+            command
+                .env("LD_PRELOAD", libfaketime()?)
+                .env("FAKETIME", "+30s")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        let child = command.spawn().context("the operator cannot be started")?;
+        Ok(Self { way, admin, log, _child: child, _folder: folder })
+    }
+
+    /// What its metric says; `None` where it has ended, and so leads no more.
+    async fn leads(&self) -> Result<Option<bool>> {
+        let Ok(mut connection) = TcpStream::connect(self.admin).await else { return Ok(None) };
+        connection.write_all(b"GET /metrics HTTP/1.0\r\nHost: operator\r\n\r\n").await?;
+        let mut text = String::new();
+        connection.read_to_string(&mut text).await?;
+        let line = text.lines().find(|line| line.starts_with("leader_election_master_status"));
+        let line = line.context("no leader_election_master_status")?;
+        Ok(Some(line.ends_with(" 1")))
+    }
+
+    async fn must_lead(&self, expected: bool) -> Result<()> {
+        if self.leads().await? == Some(expected) {
+            return Ok(());
+        }
+        bail!("it does not; its log:\n{}", fs::read_to_string(&self.log)?)
+    }
+}
+
+async fn free_port() -> Result<SocketAddr> {
+    Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
+}
+
+/// Debian's libfaketime, which shifts the wall clock of one process.
+fn libfaketime() -> Result<PathBuf> {
+    let folders = fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
+    folders
+        .map(|folder| folder.join("faketime/libfaketime.so.1"))
+        .find(|file| file.exists())
+        .context("there is no libfaketime: apt-get install libfaketime")
+}

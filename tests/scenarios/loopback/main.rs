@@ -1,0 +1,7 @@
+//! The sidecar as a process against the lab, on loopback.
+
+mod configuration;
+mod content;
+mod delivery;
+mod lifecycle;
+mod no_token_without_tls;
