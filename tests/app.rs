@@ -45,10 +45,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The last reply: its codes once, and the texts of all its lines joined by a space.
+    /// The last reply but that to QUIT: its codes once, and the texts of all its lines joined by a space.
     #[must_use]
     pub fn reply(&self) -> String {
-        let heard = self.dialogue.lines().filter_map(|line| line.strip_prefix("< ")).collect::<Vec<_>>();
+        let heard = self.dialogue.lines().filter_map(|line| line.strip_prefix("< "));
+        let heard = heard.filter(|line| !line.starts_with("221 ")).collect::<Vec<_>>();
         let is_last = |line: &&str| line.as_bytes().get(3) != Some(&b'-');
         let end = heard.iter().rposition(is_last).map_or(0, |last| last + 1);
         let before = heard.get(..end.saturating_sub(1)).unwrap_or_default();
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_last_reply_is_read_with_all_its_lines() {
-        let dialogue = "< 220 hi\n> DATA\n< 451-4.7.0 one \r\n< 451-4.7.0 two\n< 451 4.7.0 three\n> QUIT\n";
+        let dialogue = "< 220 hi\n> DATA\n< 451-4.7.0 one \r\n< 451-4.7.0 two\n< 451 4.7.0 three\n> QUIT\n< 221 2.0.0 bye\n";
         let attempt = Attempt { sent: false, dialogue: dialogue.to_owned() };
         assert_eq!(attempt.reply(), "451 4.7.0 one two three");
     }

@@ -35,7 +35,7 @@ impl Refusal {
         Self {
             reason,
             class,
-            sentence: mail_egress_diagnosis::words(sentence),
+            sentence: mail_egress_diagnosis::sentence(sentence),
             whom: None,
             at_authentication: false,
             status: usual_status(reason),

@@ -12,7 +12,7 @@ mod words;
 pub use lookup::{Smtp, entra, local, smtp};
 pub use row::{Class, Retry, Row, When};
 pub use table::{TABLE, local as reason};
-pub use words::words;
+pub use words::{sentence, words};
 
 /// A failure, explained: what happened, what the other side said, and how a person mends it.
 ///

@@ -3,11 +3,25 @@
 /// Longest text repeated from another side, in octets.
 const MOST: usize = 400;
 
+/// Longest whole sentence, in octets: cause, words and fix at their longest fit.
+const SENTENCE: usize = 2_000;
+
 /// Makes a foreign text safe to repeat in a reply, a condition or a log line: printable ASCII,
 /// one line, single spaces, at most 400 octets.
 #[must_use]
 pub fn words(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(MOST));
+    one_line(text, MOST)
+}
+
+/// The same for a whole sentence that another program of ours has made: at most 2,000 octets, so
+/// that what [`Diagnosis::sentence`](crate::Diagnosis::sentence) gives passes unchanged.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    one_line(text, SENTENCE)
+}
+
+fn one_line(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(most));
     for c in text.chars() {
         let c = match c {
             ' '..='~' => c,
@@ -17,8 +31,8 @@ pub fn words(text: &str) -> String {
         if c == ' ' && (out.is_empty() || out.ends_with(' ')) {
             continue;
         }
-        if out.len() >= MOST {
-            out.truncate(MOST - 3);
+        if out.len() >= most {
+            out.truncate(most - 3);
             out.push_str("...");
             break;
         }
@@ -30,11 +44,19 @@ pub fn words(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::{sentence, words};
 
     #[test]
     fn makes_one_clean_line() {
         assert_eq!(words("  a\r\n\tb  caf\u{e9}\u{0} "), "a b caf?");
+    }
+
+    #[test]
+    fn the_longest_sentence_passes_unchanged() {
+        let long = "x".repeat(1_000);
+        let diagnosis =
+            crate::local(crate::reason::TOKEN_MISSING).with_cause(&long).with_fix(&long).with_words(&long);
+        assert_eq!(sentence(&diagnosis.sentence()), diagnosis.sentence());
     }
 
     #[test]

@@ -55,8 +55,10 @@ spec:
         command:
         - sh
         - -c
-        - printf 'Subject: report\\n\\nDone.\\n' | curl -sv --crlf --retry 40 --retry-delay 2 --retry-all-errors
-          smtp://127.0.0.1:2525 --mail-from {mailbox} --mail-rcpt to@example.org -T -
+        - |
+          printf 'From: {mailbox}\\nSubject: report\\n\\nDone.\\n' > /tmp/report
+          curl -sv --crlf --retry 40 --retry-delay 2 --retry-all-errors smtp://127.0.0.1:2525 \
+            --mail-from {mailbox} --mail-rcpt to@example.org -T /tmp/report
 ",
             app::APP_IMAGE
         ))
@@ -78,7 +80,7 @@ pub(crate) async fn the_app_ends_before_the_sidecar(world: &World) -> Result<()>
     let mailbox = world.sender("farewell", "contoso", mail_egress_tests::lab::DEFAULT_CLIENT_ID).await?;
     world.ready("farewell").await?;
     let farewell = format!(
-        "sleep 2; printf \"Subject: farewell\\n\\nBye.\\n\" | curl -s --crlf smtp://127.0.0.1:2525 \
+        "sleep 2; printf \"From: {mailbox}\\nSubject: farewell\\n\\nBye.\\n\" | curl -s --crlf smtp://127.0.0.1:2525 \
          --mail-from {mailbox} --mail-rcpt to@example.org -T -; exit 0"
     );
     let pod = app::pod("farewell", "app", "billing")

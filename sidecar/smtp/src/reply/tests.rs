@@ -96,6 +96,12 @@ fn no_text_can_become_a_line_of_its_own() {
 }
 
 #[test]
+fn what_is_not_ascii_is_marked() {
+    let reply = NegativeReply::new(NegativeCode::LocalError, Status::new(0, 0), " für  Bücher\u{2003}… ");
+    assert_eq!(reply.as_reply().text(), "f?r B?cher ?");
+}
+
+#[test]
 fn an_empty_challenge_keeps_its_space() {
     // RFC 4954 section 4: "334" SP [base64]
     assert_eq!(wire(&CHALLENGE), "334 \r\n");
