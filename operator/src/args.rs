@@ -1,0 +1,140 @@
+//! The command line. Every flag is an environment variable as well.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+/// The operator of mail-egress: turns MailSenders into Secrets, and labelled pods into pods with a
+/// sidecar that sends their mail.
+#[derive(Debug, Parser)]
+#[command(name = "mail-egress-operator", version, arg_required_else_help = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator: controllers (on the replica that leads), webhook (on every replica)
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  In the cluster, as the manifests do:
+    mail-egress-operator run --sidecar-image=registry.example/mail-egress-sidecar:0.1.0
+
+  On a workstation, against the cluster of the current kubeconfig:
+    KUBECONFIG=~/.kube/config mail-egress-operator run \\
+      --sidecar-image=registry.example/mail-egress-sidecar:0.1.0 --log-format=text";
+
+/// Settings of `run`.
+#[derive(Clone, Debug, Parser)]
+pub struct RunArgs {
+    /// The operator's own namespace, where credentials and tokens lie
+    #[arg(long, env = "POD_NAMESPACE", default_value = "mail-egress-system")]
+    pub namespace: String,
+
+    /// Who this replica is, in the lease and in events: the pod's name
+    #[arg(long, env = "POD_NAME", default_value = "mail-egress-operator")]
+    pub identity: String,
+
+    /// The image of the sidecar that is injected
+    #[arg(long, env = "MAIL_EGRESS_SIDECAR_IMAGE")]
+    pub sidecar_image: String,
+
+    /// Where the admission webhook listens (HTTPS)
+    #[arg(long, env = "MAIL_EGRESS_WEBHOOK_ADDRESS", default_value = "0.0.0.0:8443")]
+    pub webhook_address: SocketAddr,
+
+    /// Where /healthz, /readyz and /metrics are served (HTTP)
+    #[arg(long, env = "MAIL_EGRESS_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub admin_address: SocketAddr,
+
+    /// The Service by which API servers reach the webhook; its certificate is made for it
+    #[arg(long, env = "MAIL_EGRESS_SERVICE_NAME", default_value = "mail-egress-operator")]
+    pub service_name: String,
+
+    /// Create the usual MailRoutes (exchange-online) where they are absent
+    #[arg(
+        long,
+        env = "MAIL_EGRESS_CREATE_DEFAULT_ROUTES",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub create_default_routes: bool,
+
+    /// How often every MailSender is looked at though nothing changed: a Secret that was deleted by
+    /// hand is back after this
+    #[arg(long, env = "MAIL_EGRESS_RESYNC", default_value = "10m", value_parser = resync)]
+    pub resync: Duration,
+
+    /// How log lines are written
+    #[arg(long, env = "MAIL_EGRESS_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or levels by target
+    #[arg(long, env = "MAIL_EGRESS_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
+    pub log_level: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+impl LogFormat {
+    /// As it is written on a command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// 10m, 90s, 1h: within limits that neither flood the API server nor leave a Secret away for days.
+fn resync(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text.parse().map_err(|_| "write a duration such as 10m".to_owned())?;
+    match Duration::try_from(parsed) {
+        Ok(resync) if (Duration::from_secs(5)..=Duration::from_secs(86_400)).contains(&resync) => Ok(resync),
+        Ok(_) | Err(_) => Err("must lie between 5s and 24h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn runs_with_the_image_alone() {
+        let args = Args::try_parse_from(["operator", "run", "--sidecar-image=sidecar:1"]).unwrap();
+        let Command::Run(run) = args.command;
+        assert_eq!((run.resync, run.create_default_routes), (Duration::from_secs(600), true));
+    }
+
+    #[test]
+    fn names_what_is_wrong_with_a_resync() {
+        assert_eq!(resync("90s"), Ok(Duration::from_secs(90)));
+        assert!(resync("1s").unwrap_err().contains("between 5s and 24h"));
+        assert!(resync("-10m").unwrap_err().contains("between"));
+        assert!(resync("soon").unwrap_err().contains("such as 10m"));
+    }
+}

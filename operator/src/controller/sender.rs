@@ -1,0 +1,108 @@
+//! MailSender: from the object to its Secret and its status.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt, stream};
+use kube::{ResourceExt, runtime::controller::Action};
+use mail_egress_crds::{MailSender, names::condition};
+use mail_egress_diagnosis::Diagnosis;
+
+use super::{
+    Context, ReconcileError,
+    apply::{ApplyError, apply},
+    build::{self, Orders},
+    condition::{Finding, progress},
+    dependants,
+    drive::drive,
+    gather::gather,
+    status::report,
+    token::{Decision, token},
+    validate::validate,
+};
+use crate::watches::{Change, Changes};
+
+/// MailSenders at one time.
+const WORKERS: u16 = 32;
+
+/// When the namespace of a new sender should have been heard of.
+const NAMESPACE_LAG: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(context: Arc<Context>, changes: &Changes) {
+    let stores = context.stores.clone();
+    let queue = changes
+        .subscribe()
+        .flat_map(move |change: Change| stream::iter(dependants::senders(&change, &stores)));
+    let store = context.stores.senders.clone();
+    let reconcile = |sender, context| reconcile(sender, context).boxed();
+    drive("mailsender", WORKERS, store, queue, reconcile, context).await;
+}
+
+async fn reconcile(sender: Arc<MailSender>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    if sender.metadata.deletion_timestamp.is_some() {
+        // the Secret goes with its owner
+        return Ok(Action::await_change());
+    }
+    let Some(references) = gather(&sender, &context.stores) else {
+        return Ok(Action::requeue(NAMESPACE_LAG));
+    };
+    let verdict = validate(&sender, &references);
+    let (orders, token_finding) = match token(&verdict, &context) {
+        Decision::Now(orders, finding) => (orders, finding),
+        Decision::Soon(wait) => return Ok(Action::requeue(wait)),
+    };
+    let secret = build::secret(&sender, &orders)?;
+    let refused = match apply(&context.writer, &secret).await {
+        Ok(()) => None,
+        Err(ApplyError::Refused(diagnosis)) => Some(*diagnosis),
+        Err(ApplyError::NamespaceGone) => return Ok(Action::await_change()),
+        Err(ApplyError::Unavailable(error)) => return Err(error.into()),
+    };
+    if let Some(refused) = &refused {
+        context.metrics.apply_failed(refused.reason);
+    }
+    let findings = summarise(&sender, verdict.findings, token_finding, &orders, refused.as_ref());
+    report(&context, sender.as_ref(), &findings).await?;
+    match refused {
+        Some(refused) => Err(ReconcileError::Refused(refused.sentence())),
+        None => Ok(Action::requeue(spread(context.settings.resync))),
+    }
+}
+
+/// All findings, the summary first: the sender is ready if it may send, has a token, and its Secret
+/// says so.
+fn summarise(
+    sender: &MailSender,
+    mut findings: Vec<Finding>,
+    token: Finding,
+    orders: &Orders,
+    refused: Option<&Diagnosis>,
+) -> Vec<Finding> {
+    // a Secret that is not written comes first: what it held before may still be in force
+    let trouble = match (refused, orders) {
+        (Some(diagnosis), _) | (None, Orders::Refuse(diagnosis)) => Some(diagnosis),
+        (None, Orders::Send(..)) => None,
+    };
+    let summary = match trouble {
+        Some(trouble) => Finding::no(condition::READY, trouble),
+        None => {
+            let mailbox = &sender.spec.mailbox;
+            let name = sender.name_any();
+            Finding::yes(
+                condition::READY,
+                format!("pods labelled mail-egress.io/sender: {name} can send as {mailbox}"),
+            )
+        }
+    };
+    findings.insert(0, summary);
+    findings.push(token);
+    findings.extend(trouble.map(progress));
+    findings
+}
+
+/// So that thousands of senders do not come at once: a tenth earlier or later.
+fn spread(resync: Duration) -> Duration {
+    resync.mul_f64(0.9 + 0.2 * rand::random::<f64>())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Every way to be admitted or not.
+
+use serde_json::{Value, json};
+
+use super::{super::fixtures, *};
+
+/// The findings, and the first reason why not (empty where it may send).
+fn judged(sender: Value, change: impl FnOnce(&mut References)) -> (Vec<String>, String) {
+    let mut references = fixtures::references();
+    change(&mut references);
+    let verdict = validate(&fixtures::sender(sender), &references);
+    let lines = verdict.findings.iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason));
+    (lines.collect(), verdict.result.err().map_or_else(String::new, |denied| denied.sentence()))
+}
+
+fn denial(sender: Value, change: impl FnOnce(&mut References)) -> String {
+    let mut references = fixtures::references();
+    change(&mut references);
+    let verdict = validate(&fixtures::sender(sender), &references);
+    verdict.result.err().map_or_else(|| "may send".into(), |denied| denied.reason.to_owned())
+}
+
+#[test]
+fn admits_a_sender_whose_namespace_and_mailbox_are_allowed() {
+    let (lines, why_not) = judged(json!({}), |_| {});
+    assert_eq!(
+        lines,
+        ["Accepted=True Accepted", "ResolvedRefs=True ResolvedRefs", "Supported=True Supported"]
+    );
+    assert_eq!(why_not, "");
+    let validated = fixtures::validated();
+    assert_eq!(validated.scope(), "https://outlook.office365.com/.default");
+    let Route::ExchangeOnline(smtp) = validated.route();
+    assert_eq!(
+        (smtp.host.as_str(), smtp.port, smtp.max_message_bytes),
+        ("smtp.office365.com", 587, 36_700_160)
+    );
+}
+
+#[test]
+fn admits_by_the_namespaces_labels() {
+    let allowed = |value: &str| {
+        let selector = json!({"matchLabels": {"team": value}});
+        json!({"allowedNamespaces": [{"selector": selector, "mailboxes": ["billing@contoso.com"]}]})
+    };
+    assert_eq!(denial(json!({}), |r| r.app = Some(fixtures::app(allowed("shop")))), "may send");
+    assert_eq!(denial(json!({}), |r| r.app = Some(fixtures::app(allowed("ops")))), "NamespaceNotAllowed");
+}
+
+#[test]
+fn an_app_admits_nobody_by_itself() {
+    let (lines, why_not) =
+        judged(json!({}), |r| r.app = Some(fixtures::app(json!({"allowedNamespaces": []}))));
+    assert_eq!(lines[0], "Accepted=False NamespaceNotAllowed");
+    assert!(why_not.contains("EntraApp contoso does not admit the namespace shop. To mend: "), "{why_not}");
+}
+
+#[test]
+fn refuses_a_mailbox_that_is_not_the_namespaces() {
+    assert_eq!(denial(json!({"mailbox": "ceo@fabrikam.com"}), |_| {}), "MailboxNotAllowed");
+    assert_eq!(denial(json!({"mailbox": "BILLING@Contoso.com"}), |_| {}), "may send");
+}
+
+#[test]
+fn refuses_while_the_sender_or_the_app_is_suspended() {
+    assert_eq!(denial(json!({"suspend": true}), |_| {}), "SenderSuspended");
+    let suspended = || Some(fixtures::app(json!({"suspend": true})));
+    assert_eq!(denial(json!({}), |r| r.app = suspended()), "AppSuspended");
+}
+
+#[test]
+fn a_missing_app_or_route_is_named_and_acceptance_is_left_open() {
+    let (lines, why_not) = judged(json!({}), |r| r.app = Some(Named::Missing));
+    assert_eq!(lines[..2], ["Accepted=Unknown RefsNotResolved", "ResolvedRefs=False EntraAppNotFound"]);
+    assert!(why_not.starts_with("the EntraApp contoso does not exist. To mend: "), "{why_not}");
+    let (lines, why_not) = judged(json!({}), |r| r.route = Named::Missing);
+    assert_eq!(lines[..2], ["Accepted=Unknown RefsNotResolved", "ResolvedRefs=False MailRouteNotFound"]);
+    assert!(why_not.starts_with("the MailRoute exchange-online does not exist"), "{why_not}");
+}
+
+#[test]
+fn an_app_that_cannot_be_read_is_not_called_absent() {
+    let unreadable = Named::Unreadable("unknown variant `Mars`".into());
+    let (lines, why_not) = judged(json!({}), |r| r.app = Some(unreadable));
+    assert_eq!(lines[1], "ResolvedRefs=False EntraAppNotFound");
+    assert!(
+        why_not.contains("cannot be read by this version of the operator (unknown variant `Mars`)"),
+        "{why_not}"
+    );
+}
+
+#[test]
+fn suspension_is_said_though_nothing_else_exists() {
+    let (lines, why_not) = judged(json!({"suspend": true}), |r| r.app = Some(Named::Missing));
+    assert_eq!(lines[..2], ["Accepted=False SenderSuspended", "ResolvedRefs=False EntraAppNotFound"]);
+    assert!(why_not.starts_with("the MailSender is suspended"), "{why_not}");
+}
+
+#[test]
+fn a_route_that_needs_an_app_asks_for_it() {
+    let (lines, why_not) = judged(json!({"entraApp": null}), |r| r.app = None);
+    assert_eq!(lines[1], "ResolvedRefs=False EntraAppRequired");
+    assert!(why_not.contains("MailRoute exchange-online needs an EntraApp"), "{why_not}");
+}
+
+#[test]
+fn a_way_that_is_not_built_yet_is_refused_by_name() {
+    let (lines, why_not) = judged(json!({}), |r| r.route = fixtures::route(json!({"graph": {}})));
+    assert_eq!(lines[2], "Supported=False RouteNotSupported");
+    assert!(why_not.contains("graph"), "{why_not}");
+    let without_app = denial(json!({"entraApp": null}), |r| {
+        r.app = None;
+        r.route = fixtures::route(json!({"directSend": {}}));
+    });
+    assert_eq!(without_app, "RouteNotSupported");
+}
+
+#[test]
+fn a_route_whose_ca_bundle_is_useless_is_not_used() {
+    let broken = json!({"exchangeOnline": {"caBundle": "nothing"}});
+    assert_eq!(denial(json!({}), |r| r.route = fixtures::route(broken)), "CaBundleInvalid");
+}
+
+#[test]
+fn fields_without_effect_are_named_and_the_sender_still_sends() {
+    let spec = json!({"recipients": {"deny": ["*@example.com"]}, "limits": {"connections": 1}});
+    let (lines, why_not) = judged(spec.clone(), |_| {});
+    assert_eq!((lines[2].as_str(), why_not.as_str()), ("Supported=False NotYetHonoured", ""));
+    let verdict = validate(&fixtures::sender(spec), &fixtures::references());
+    let message = &verdict.findings[2].message;
+    assert!(message.contains("spec.recipients.deny, spec.limits.connections"), "{message}");
+}
+
+#[test]
+fn the_route_overrides_host_port_ca_and_size() {
+    let own =
+        json!({"exchangeOnline": {"cloud": "USGovernment", "port": 2525}, "limits": {"messageBytes": 1024}});
+    let mut references = fixtures::references();
+    references.route = fixtures::route(own);
+    let validated = validate(&fixtures::sender(json!({})), &references).result.unwrap();
+    let Route::ExchangeOnline(smtp) = validated.route();
+    assert_eq!((smtp.host.as_str(), smtp.port, smtp.max_message_bytes), ("smtp.office365.us", 2525, 1024));
+}

@@ -1,0 +1,141 @@
+//! The sidecar's container and volumes.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, ExecAction, PodSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use mail_egress_crds::names::sender_secret;
+
+use super::resources::Resources;
+use super::wishes::Wishes;
+use super::{NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, Settings};
+
+/// Where the sender's Secret is mounted, as a whole directory: a file of its own (subPath) would
+/// never change.
+const SENDER_DIRECTORY: &str = "/var/run/mail-egress/sender";
+/// Where the ServiceAccount admission mounts the API token, unless something lies there already.
+const TOKEN_DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// For pods that say of themselves that they run as root: the image's own user.
+const UNPRIVILEGED_USER: i64 = 65_532;
+/// How long the sidecar takes to finish what it holds, where the pod leaves it that long.
+const DRAIN_SECONDS: i64 = 25;
+/// What the kubelet gives a pod that says nothing.
+const GRACE_SECONDS: i64 = 30;
+
+/// The container, complete for Pod Security `restricted`.
+pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settings: &Settings) -> Container {
+    let admin = format!("0.0.0.0:{}", wishes.ports.admin);
+    let arguments = [
+        ("--sender", format!("{namespace}/{}", wishes.sender)),
+        ("--config", format!("{SENDER_DIRECTORY}/{}", mail_egress_config::FILE_NAME)),
+        ("--smtp-port", wishes.ports.smtp.to_string()),
+        ("--admin-address", admin.clone()),
+        ("--log-format", settings.log_format.clone()),
+        ("--drain-timeout", format!("{}s", drain_seconds(spec))),
+        // half of what it may use is for messages in hand
+        ("--memory-budget", (wishes.resources.memory_limit.units() / 2).to_string()),
+    ];
+    let arguments = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+    Container {
+        name: SIDECAR_NAME.to_owned(),
+        image: Some(settings.sidecar_image.clone()),
+        restart_policy: Some("Always".to_owned()),
+        command: Some(vec![SIDECAR_PROGRAM.to_owned()]),
+        args: Some(std::iter::once("run".to_owned()).chain(arguments).collect()),
+        ports: Some(vec![ContainerPort {
+            name: Some("mail-metrics".to_owned()),
+            container_port: i32::from(wishes.ports.admin),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        // The program passes by itself ten seconds after its start, configured or not; the rest is
+        // for slow nodes. Each transition makes the kubelet look at the Secret again.
+        startup_probe: Some(probe("startup", &admin, 1, 60)),
+        liveness_probe: Some(probe("live", &admin, 20, 3)),
+        readiness_probe: Some(probe("ready", &admin, 10, 3)),
+        resources: Some(resources(&wishes.resources)),
+        security_context: Some(security_context(spec)),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![
+            mount(SENDER_VOLUME, SENDER_DIRECTORY),
+            mount(NO_TOKEN_VOLUME, TOKEN_DIRECTORY),
+        ]),
+        ..Container::default()
+    }
+}
+
+/// The volumes: the Secret, which need not exist yet, and nothing.
+pub(super) fn volumes(wishes: &Wishes) -> [Volume; 2] {
+    [
+        Volume {
+            name: SENDER_VOLUME.to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(sender_secret(&wishes.sender)),
+                optional: Some(true),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        Volume {
+            name: NO_TOKEN_VOLUME.to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        },
+    ]
+}
+
+/// Some seconds less than the pod's own, so that what is left over is told 451 and not cut off.
+fn drain_seconds(spec: &PodSpec) -> i64 {
+    let grace = spec.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS);
+    grace.saturating_sub(5).clamp(1, DRAIN_SECONDS)
+}
+
+fn probe(question: &str, admin: &str, period: i32, failures: i32) -> Probe {
+    let command = [SIDECAR_PROGRAM, "probe", question, "--admin-address", admin];
+    Probe {
+        exec: Some(ExecAction { command: Some(command.map(str::to_owned).to_vec()) }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(5),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+fn resources(resources: &Resources) -> ResourceRequirements {
+    let quantity = |name: &str, quantity: &super::quantity::Quantity| {
+        (name.to_owned(), Quantity(quantity.as_str().to_owned()))
+    };
+    let cpu_limit = resources.cpu_limit.as_ref().map(|limit| quantity("cpu", limit));
+    let limits = cpu_limit.into_iter().chain([quantity("memory", &resources.memory_limit)]);
+    let requests = [quantity("cpu", &resources.cpu_request), quantity("memory", &resources.memory_request)];
+    ResourceRequirements {
+        limits: Some(limits.collect()),
+        requests: Some(requests.into()),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// No user is set, so that OpenShift may choose one, and the image's own is taken elsewhere; but a
+/// pod that runs as root by its own context would contradict `runAsNonRoot`.
+fn security_context(spec: &PodSpec) -> SecurityContext {
+    let user = spec.security_context.as_ref().and_then(|context| context.run_as_user);
+    SecurityContext {
+        run_as_user: (user == Some(0)).then_some(UNPRIVILEGED_USER),
+        run_as_non_root: Some(true),
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        ..SecurityContext::default()
+    }
+}
+
+fn mount(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
+}

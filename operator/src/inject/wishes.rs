@@ -1,0 +1,90 @@
+//! What a pod asks for by its label and annotations, read once and valid from then on.
+
+use k8s_openapi::api::core::v1::Pod;
+use mail_egress_crds::names::{ANNOTATION_ADMIN_PORT, ANNOTATION_SMTP_PORT, SENDER_NAME_MAX};
+
+use super::ports::Ports;
+use super::resources::{Resources, Texts};
+use super::{INJECTED_ANNOTATION, Refusal, annotation};
+
+/// Everything of ours begins with this.
+const PREFIX: &str = "mail-egress.io/";
+const CPU_REQUEST: &str = "mail-egress.io/cpu-request";
+const MEMORY_REQUEST: &str = "mail-egress.io/memory-request";
+const CPU_LIMIT: &str = "mail-egress.io/cpu-limit";
+const MEMORY_LIMIT: &str = "mail-egress.io/memory-limit";
+/// The annotations that a user may set.
+const KNOWN: [&str; 6] =
+    [ANNOTATION_SMTP_PORT, ANNOTATION_ADMIN_PORT, CPU_REQUEST, MEMORY_REQUEST, CPU_LIMIT, MEMORY_LIMIT];
+/// How much of a bad value is repeated.
+const SHOWN: usize = 64;
+
+/// A valid request for a sidecar.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wishes {
+    pub(super) sender: String,
+    pub(super) ports: Ports,
+    pub(super) resources: Resources,
+}
+
+impl Wishes {
+    /// Reads them; `label` is the value of the sender's label.
+    pub(super) fn read(pod: &Pod, label: &str, defaults: &Resources) -> Result<Self, Refusal> {
+        if !is_name(label) {
+            return Err(Refusal::InvalidLabel { value: shown(label) });
+        }
+        known(pod)?;
+        let spec = pod.spec.as_ref().ok_or(Refusal::NoSpec)?;
+        let ports = Ports::choose(spec, port(pod, ANNOTATION_SMTP_PORT)?, port(pod, ANNOTATION_ADMIN_PORT)?)?;
+        let texts = Texts {
+            cpu_request: annotation(pod, CPU_REQUEST),
+            memory_request: annotation(pod, MEMORY_REQUEST),
+            cpu_limit: annotation(pod, CPU_LIMIT),
+            memory_limit: annotation(pod, MEMORY_LIMIT),
+        };
+        let resources = defaults.with(texts).map_err(|invalid| Refusal::InvalidAnnotation {
+            annotation: format!("{PREFIX}{}", invalid.field),
+            value: invalid.value,
+            expected: invalid.expected,
+        })?;
+        Ok(Self { sender: label.to_owned(), ports, resources })
+    }
+}
+
+/// Whether an object can have this name: what the MailSender's own schema admits.
+fn is_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let part = |part: &str| {
+        !part.is_empty() && part.chars().all(inner) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    text.len() <= SENDER_NAME_MAX && text.split('.').all(part)
+}
+
+/// A misspelt annotation would be ignored in silence, so it is refused.
+fn known(pod: &Pod) -> Result<(), Refusal> {
+    let keys = pod.metadata.annotations.iter().flatten().map(|(key, _)| key.as_str());
+    let known = |key: &str| key == INJECTED_ANNOTATION || KNOWN.contains(&key);
+    match keys.filter(|key| key.starts_with(PREFIX)).find(|key| !known(key)) {
+        Some(unknown) => {
+            Err(Refusal::UnknownAnnotation { annotation: shown(unknown), known: KNOWN.join(", ") })
+        }
+        None => Ok(()),
+    }
+}
+
+fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {
+    let Some(text) = annotation(pod, key) else { return Ok(None) };
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse().ok().filter(|port| digits && *port >= 1024) {
+        Some(port) => Ok(Some(port)),
+        None => Err(Refusal::InvalidAnnotation {
+            annotation: key.to_owned(),
+            value: shown(text),
+            expected: "a port from 1024 to 65535".to_owned(),
+        }),
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}

@@ -1,0 +1,20 @@
+//! The operator: `MailSender` resources in, Secrets and injected sidecars out.
+
+pub mod admin;
+#[cfg(test)]
+mod api_in_memory;
+pub mod args;
+pub mod authority;
+pub mod backoff;
+mod causes;
+pub mod controller;
+pub mod events;
+pub mod inject;
+pub mod leader;
+pub mod log;
+pub mod metrics;
+pub mod run;
+pub mod tokens;
+pub mod watches;
+pub mod webhook;
+pub mod writer;

@@ -1,0 +1,20 @@
+//! The operator's program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mail_egress_operator::{
+    args::{Args, Command},
+    log, run,
+};
+
+fn main() -> ExitCode {
+    let Command::Run(args) = Args::parse().command;
+    match log::start(args.log_format, &args.log_level) {
+        Ok(()) => run::blocking(&args),
+        Err(error) => {
+            eprintln!("mail-egress-operator: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
