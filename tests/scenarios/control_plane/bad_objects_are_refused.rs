@@ -44,8 +44,14 @@ spec:
   credential: {clientSecret: {secretName: contoso}}
 ";
     bed.kubectl.apply(app).await?;
-    let words =
-        ["patch", "entraapp", "another-tenant", "--type=merge", "-p", "{\"spec\":{\"tenant\":\"fabrikam.com\"}}"];
+    let words = [
+        "patch",
+        "entraapp",
+        "another-tenant",
+        "--type=merge",
+        "-p",
+        "{\"spec\":{\"tenant\":\"fabrikam.com\"}}",
+    ];
     match bed.kubectl.run(&words).await {
         Ok(_) => bail!("it was changed"),
         Err(error) => {

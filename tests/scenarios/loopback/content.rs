@@ -91,7 +91,7 @@ async fn bare_line_feeds_cannot_end_the_message() -> Result<()> {
     ensure!(received.len() == 1, "it became {} messages", received.len());
     let content = &received.first().context("nothing")?.content;
     let bare = content.iter().enumerate().any(|(at, byte)| {
-        *byte == b'\n' && !at.checked_sub(1).is_some_and(|before| content.get(before) == Some(&b'\r'))
+        *byte == b'\n' && at.checked_sub(1).is_none_or(|before| content.get(before) != Some(&b'\r'))
     });
     ensure!(!bare, "bare line feeds went out");
     let quit = client.say("QUIT").await?;
