@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn answered(code: u16, enhanced: &str, text: &str, status: (u16, u16)) -> String {
-        let diagnosis = smtp(Smtp { code, enhanced, text, recipient: false });
+        let diagnosis = smtp(Smtp { code, enhanced, text, at: mail_egress_diagnosis::At::Message });
         let status = Status::new(status.0, status.1);
         let refusal = Refusal::from(diagnosis).answered(code, Some(status));
         refusal.reply().as_reply().to_string()

@@ -1,8 +1,9 @@
 //! Reading and writing the file: every error is one line that names the field.
 
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 
-use crate::file::{FORMAT, Route, SenderFile, State};
+use crate::file::{FORMAT, Route, SenderFile, SenderRef, State};
 
 /// Longest file that is read, in octets; an API server stores no larger Secret.
 pub const LIMIT: usize = 1024 * 1024;
@@ -34,10 +35,37 @@ fn field(field: &str, problem: &str) -> ReadError {
 }
 
 /// Reads a file, and checks all that later code relies on.
+///
+/// A denial counts whatever else stands in the file: where `state` says unready, a route or a
+/// field that this version cannot read is left out, and is no error. Otherwise the last good file
+/// would stay in force, and mail would go on.
 pub fn parse(bytes: &[u8]) -> Result<SenderFile, ReadError> {
     if bytes.len() > LIMIT {
         return Err(ReadError::TooLong(bytes.len()));
     }
+    whole(bytes).or_else(|error| denial(bytes).ok_or(error))
+}
+
+/// What a denial needs to say, and no more.
+#[derive(Deserialize)]
+struct Denial {
+    sender: SenderRef,
+    #[serde(default)]
+    mailbox: String,
+    state: State,
+}
+
+fn denial(bytes: &[u8]) -> Option<SenderFile> {
+    let Denial { sender, mailbox, state } = serde_json::from_slice(bytes).ok()?;
+    match state {
+        State::Unready(_) => {
+            Some(SenderFile { format: FORMAT, sender, mailbox, state, route: None, token: None })
+        }
+        State::Ready => None,
+    }
+}
+
+fn whole(bytes: &[u8]) -> Result<SenderFile, ReadError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let file: SenderFile = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| field(&path(&error), &without_values(error.inner())))?;
@@ -65,7 +93,7 @@ fn without_values(error: &serde_json::Error) -> String {
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {
         serde_json::error::Category::Data if text.starts_with("missing field") => text,
-        serde_json::error::Category::Data => match text.split_once("expected ") {
+        serde_json::error::Category::Data => match text.rsplit_once("expected ") {
             Some((_, expected)) => format!("expected {expected}"),
             None => format!("wrong value at {place}"),
         },
@@ -170,6 +198,18 @@ mod tests {
             let error = refused(from, to);
             assert!(!error.contains("s3cr3t"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_denial_counts_whatever_else_cannot_be_read() {
+        let denied = GOOD
+            .replace("\"ready\"", r#"{"unready": {"reason": "Tomorrow", "message": "no"}}"#)
+            .replace("exchangeOnline", "carrierPigeon")
+            .replace("\"format\": 1", "\"format\": 9")
+            .replace("\"expiresAt\"", "\"ends\"");
+        let file = parse(denied.as_bytes()).unwrap();
+        assert!(matches!(file.state, State::Unready(_)) && file.route.is_none() && file.token.is_none());
+        assert!(parse(GOOD.replace("exchangeOnline", "carrierPigeon").as_bytes()).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod row;
 mod table;
 mod words;
 
-pub use lookup::{Smtp, entra, local, smtp};
+pub use lookup::{At, Smtp, entra, local, smtp};
 pub use row::{Class, Retry, Row, When};
 pub use table::{TABLE, local as reason};
 pub use words::{sentence, words};

@@ -42,7 +42,8 @@ pub enum When {
     Smtp {
         /// The basic code; 0 matches any.
         code: u16,
-        /// The enhanced code's text, or its beginning up to a dot ("4.7." matches "4.7.500").
+        /// The enhanced code's text; its beginning up to a dot ("4.7." matches "4.7.500"); or a
+        /// range of details ("4.7.500-699").
         enhanced: &'static str,
         /// A part of the text in lower case; empty matches any.
         text: &'static str,

@@ -1,6 +1,6 @@
 //! What an attempt means for the app: accepted, or a refusal out of the diagnosis table.
 
-use mail_egress_diagnosis::{Class, Diagnosis, Smtp, local, reason, smtp};
+use mail_egress_diagnosis::{At, Diagnosis, Smtp, local, reason, smtp};
 use mail_egress_smtp::client::{
     Accepted, Attempt, Failure, Lost, Phase, Refusal as RelayRefusal, RefusedRecipient, Unsendable,
     UpstreamReply,
@@ -28,11 +28,7 @@ pub fn judge(attempt: Result<Attempt, Trouble>) -> Result<Accepted, Refusal> {
 }
 
 fn refusal(refused: &RelayRefusal) -> Refusal {
-    let mut diagnosis = explain(&refused.reply, refused.phase == Phase::Rcpt);
-    if before_the_message(refused.phase) && diagnosis.class == Class::Permanent {
-        // whatever the digit says, it cannot be the message's fault
-        diagnosis.class = Class::Mendable;
-    }
+    let mut diagnosis = explain(&refused.reply, at(refused.phase));
     if refused.phase == Phase::Rcpt {
         diagnosis.cause = format!("{}, so the message was sent to nobody", diagnosis.cause);
     }
@@ -46,12 +42,12 @@ fn refusal(refused: &RelayRefusal) -> Refusal {
     }
 }
 
-fn explain(reply: &UpstreamReply, recipient: bool) -> Diagnosis {
+fn explain(reply: &UpstreamReply, at: At) -> Diagnosis {
     let enhanced = reply.enhanced.map(|code| code.to_string()).unwrap_or_default();
-    smtp(Smtp { code: reply.code, enhanced: &enhanced, text: &reply.text, recipient })
+    smtp(Smtp { code: reply.code, enhanced: &enhanced, text: &reply.text, at })
 }
 
-fn before_the_message(phase: Phase) -> bool {
+fn at(phase: Phase) -> At {
     match phase {
         Phase::Greeting
         | Phase::Ehlo
@@ -60,8 +56,10 @@ fn before_the_message(phase: Phase) -> bool {
         | Phase::Auth
         | Phase::Reset
         | Phase::Idle
-        | Phase::Quit => true,
-        Phase::Mail | Phase::Rcpt | Phase::Data | Phase::Body | Phase::FinalDot => false,
+        | Phase::Quit => At::Connection,
+        Phase::Mail => At::Sender,
+        Phase::Rcpt => At::Recipient,
+        Phase::Data | Phase::Body | Phase::FinalDot => At::Message,
     }
 }
 

@@ -100,7 +100,7 @@ reasons! {
     // the sidecar's own state
     /// The file that says what to do cannot be read, and there was none before.
     CONFIGURATION_INVALID = "ConfigurationInvalid", Mendable, WhenMended,
-        "the sidecar's configuration cannot be used", "bring operator and sidecar to versions that understand each other";
+        "the sidecar's configuration cannot be used", "correct the field that is named; where the operator wrote the file, bring operator and sidecar to versions that understand each other";
     /// No token has been issued yet.
     TOKEN_MISSING = "TokenMissing", Transient, BackOff,
         "there is no token yet", "wait a moment; if it stays: kubectl describe mailsender";
@@ -157,6 +157,12 @@ reasons! {
     /// The answer to the final dot was lost.
     DELIVERY_UNCERTAIN = "DeliveryUncertain", Uncertain, Never,
         "the relay's answer was lost after the whole message was sent: it may have been delivered", "look for the Message-ID in the message trace before you send it again";
+    /// The relay refused us before it heard of the message, in a way that no other row knows.
+    RELAY_REFUSED = "RelayRefused", Mendable, BackOff,
+        "the relay refused the connection", "read the relay's words; check the host of the MailRoute, and ask the administrator of the relay";
+    /// The relay refused the sender in a way that no other row knows.
+    SENDER_REFUSED = "SenderRefused", Mendable, WhenMended,
+        "the relay refused the sender's address", "let the app use the mailbox's own address as sender";
     /// The relay refused a recipient in a way that no other row knows.
     RECIPIENT_REFUSED = "RecipientRefused", Permanent, Never,
         "the relay refused a recipient", "correct the recipient's address";
