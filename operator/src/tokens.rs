@@ -18,7 +18,6 @@ use std::{
 };
 
 use jiff::Timestamp;
-use mail_egress_diagnosis::Diagnosis;
 use mail_egress_entra::{TokenClient, TokenRequest};
 use tokio::sync::Notify;
 
@@ -73,16 +72,6 @@ impl Tokens {
             of_app.map(|(key, entry)| (key.scope.clone(), entry.standing(now))).collect();
         standings.sort_by(|(a, _), (b, _)| a.cmp(b));
         standings
-    }
-
-    /// Why the last request of one app failed, if it did and nothing has changed since.
-    #[must_use]
-    pub fn trouble(&self, app: &str, now: Timestamp) -> Option<Diagnosis> {
-        self.standings(app, now).into_iter().find_map(|(_, standing)| match standing {
-            Standing::Held { trouble, .. } => trouble,
-            Standing::Missing(diagnosis) => Some(diagnosis),
-            Standing::Awaited { .. } => None,
-        })
     }
 
     /// Marks what is due as being asked for, and tells when to look again.

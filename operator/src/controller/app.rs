@@ -41,7 +41,8 @@ async fn reconcile(app: Arc<EntraApp>, context: Arc<Context>) -> Result<Action, 
         want(spec, spec.exchange_scope(), lookup, &context.settings.namespace)
     });
     let standings = context.tokens.standings(&name, Timestamp::now());
-    let standings: Vec<_> = standings.into_iter().map(|(_, standing)| standing).collect();
+    let of_today = |(scope, standing)| (scope == spec.exchange_scope()).then_some(standing);
+    let standings: Vec<_> = standings.into_iter().filter_map(of_today).collect();
     let findings = judge(spec, &name, wanted.request.err(), &standings);
     report(&context, app.as_ref(), &findings).await?;
     Ok(Action::await_change())

@@ -160,22 +160,30 @@ impl Entry {
     }
 
     /// Takes in Entra's answer to the request with this fingerprint. A token replaces the one
-    /// held; an error leaves it, and counts only if the same request is still wanted.
-    pub fn answer(&mut self, fingerprint: &Fingerprint, answer: Result<Held, TokenError>, now: Timestamp) {
+    /// held; an error leaves it, and counts only if the same request is still wanted. Returns
+    /// whether senders have something new to hear: the same failure once more is nothing new.
+    pub fn answer(
+        &mut self,
+        fingerprint: &Fingerprint,
+        answer: Result<Held, TokenError>,
+        now: Timestamp,
+    ) -> bool {
         self.asking = false;
         match answer {
             Ok(held) => {
                 self.held = Some(held);
                 self.failure = None;
+                true
             }
-            Err(error) => {
-                if matches!(&self.wish, Wish::Asked(_, wanted) if wanted == fingerprint) {
-                    let times =
-                        self.failure.as_ref().map_or(0, |failure| failure.failed.times).saturating_add(1);
-                    let failed = Failed { times, at: now, retry: error.retry };
-                    self.failure = Some(Failure { failed, diagnosis: error.diagnosis });
-                }
+            Err(error) if matches!(&self.wish, Wish::Asked(_, wanted) if wanted == fingerprint) => {
+                let before = self.failure.take();
+                let times = before.as_ref().map_or(0, |before| before.failed.times).saturating_add(1);
+                let failed = Failed { times, at: now, retry: error.retry };
+                let news = before.is_none_or(|before| before.diagnosis != error.diagnosis);
+                self.failure = Some(Failure { failed, diagnosis: error.diagnosis });
+                news
             }
+            Err(_) => false,
         }
     }
 

@@ -116,11 +116,13 @@ impl Tokens {
         }
         let held =
             answer.map(|token| Held { token, obtained_at: asked_at, fingerprint: fingerprint.clone() });
-        match self.entries().get_mut(&key) {
+        let news = match self.entries().get_mut(&key) {
             Some(entry) => entry.answer(&fingerprint, held.clone(), Timestamp::now()),
             None => return,
+        };
+        if news {
+            around.changes.announce(Change::Token(app.clone()));
         }
-        around.changes.announce(Change::Token(app.clone()));
         if let Ok(held) = held {
             around.metrics.token_held(app, scope, held.token.expires_at);
             self.keep(&key, &held, around).await;
@@ -160,11 +162,12 @@ impl Tokens {
         ended.map(|(key, _)| key.app.clone()).collect()
     }
 
-    /// Forgets the tokens of apps that are gone, and those that nobody wants any more.
+    /// Forgets the tokens of apps that are gone or have another scope now, and those that nobody
+    /// wants any more.
     fn forget(&self, around: &Surroundings, tasks: &mut JoinSet<()>) {
         let now = std::time::Instant::now();
         let useless = |key: &Key, entry: &Entry| {
-            entry.idle(now) > self.idle_after || !around.stores.app_exists(&key.app)
+            entry.idle(now) > self.idle_after || !around.stores.app_asks_for(&key.app, &key.scope)
         };
         let mut gone = Vec::new();
         self.entries().retain(|key, entry| {

@@ -131,10 +131,15 @@ impl Stores {
         self.named(&self.routes, "MailRoute", name)
     }
 
-    /// Whether there is an EntraApp of this name, be it readable or not.
+    /// Whether there is an EntraApp of this name whose senders may want a token for this scope; of
+    /// one that cannot be read, nobody knows.
     #[must_use]
-    pub fn app_exists(&self, name: &str) -> bool {
-        !matches!(self.app(name), Named::Missing)
+    pub fn app_asks_for(&self, name: &str, scope: &str) -> bool {
+        match self.app(name) {
+            Named::Found(app) => app.spec.exchange_scope() == scope,
+            Named::Unreadable(_) => true,
+            Named::Missing => false,
+        }
     }
 
     /// The labels of a namespace; `None` where the watch has not told of it yet.

@@ -106,6 +106,24 @@ fn a_refused_request_backs_off_and_a_changed_credential_is_tried_at_once() {
 }
 
 #[test]
+fn the_same_failure_once_more_is_no_news() {
+    let mut entry = Entry::new(Instant::now());
+    entry.want(want("contoso", "wrong"), Instant::now());
+    let mut news = |answer: fn(&Fingerprint) -> Result<Held, TokenError>| {
+        let (_, fingerprint) = entry.ask().unwrap();
+        entry.answer(&fingerprint, answer(&fingerprint), at(0))
+    };
+    let timeout = |_: &_| {
+        Err(TokenError { diagnosis: local(reason::ENTRA_TIMEOUT), retry: Retry::Backoff, trace: None })
+    };
+    assert!(news(|_| Err(refused(Retry::WhenMended))));
+    assert!(!news(|_| Err(refused(Retry::WhenMended))));
+    assert!(news(timeout));
+    assert!(news(|fingerprint| Ok(token("first", fingerprint, 0, 60))));
+    assert!(news(timeout));
+}
+
+#[test]
 fn an_answer_to_an_older_credential_does_not_hold_up_the_new_one() {
     let mut entry = Entry::new(Instant::now());
     entry.want(want("contoso", "wrong"), Instant::now());
