@@ -7,7 +7,6 @@ mod tokens_stay_out_of_the_app;
 mod world;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,15 +15,18 @@ use mail_egress_tests::programs::Programs;
 
 use world::World;
 
+/// Scenarios by name; without a world they are listed as ignored.
 macro_rules! trials {
-    ($world:ident, $runtime:ident: $($name:path),* $(,)?) => {
-        vec![$({
-            let (world, handle) = (Arc::clone(&$world), $runtime.handle().clone());
-            let name = stringify!($name).replace(' ', "");
-            Trial::test(name, move || {
-                let calm = async { let _calm = world.calm.read().await; $name(&world).await };
+    ($world:ident, $runtime:ident, $calm:ident: $($name:path),* $(,)?) => {
+        [$({
+            let (world, handle) = ($world.clone(), $runtime.handle().clone());
+            let absent = world.is_none();
+            Trial::test(stringify!($name).replace(' ', ""), move || {
+                let Some(world) = world else { return Err(Failed::from("there is no node")) };
+                let calm = async { let _calm = world.calm.$calm().await; $name(&world).await };
                 handle.block_on(calm).map_err(|error| Failed::from(format!("{error:#}")))
             })
+            .with_ignored_flag(absent)
         }),*]
     };
 }
@@ -35,15 +37,16 @@ fn main() -> Result<ExitCode> {
     arguments.test_threads.get_or_insert(16);
     let programs = Programs::build()?;
     let cluster = Cluster::start(&Options::default())?;
-    if let Node::Absent { reason } = cluster.node() {
-        eprintln!("the scenarios that need a node are skipped: {reason}");
-        cluster.stop()?;
-        return Ok(libtest_mimic::run(&arguments, Vec::new()).exit_code());
-    }
     cluster.enter()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let world = runtime.block_on(World::new(cluster.running().clone(), programs))?;
-    let mut trials = trials![world, runtime:
+    let world = match cluster.node() {
+        Node::Ready => Some(runtime.block_on(World::new(cluster.running().clone(), programs))?),
+        Node::Absent { reason } => {
+            eprintln!("the scenarios that need a node are skipped: {reason}");
+            None
+        }
+    };
+    let together = trials![world, runtime, read:
         pods_are_injected::a_shared_process_namespace_is_refused,
         pods_are_injected::a_pod_without_the_label_is_left_alone,
         pods_are_injected::a_job_completes,
@@ -56,20 +59,13 @@ fn main() -> Result<ExitCode> {
         senders_are_followed::a_token_that_is_no_jwt_is_used_as_it_is,
         tokens_stay_out_of_the_app::token_is_in_the_sidecar_and_not_in_the_app,
     ];
-    let (alone, handle) = (Arc::clone(&world), runtime.handle().clone());
-    let restart = "operator_is_restarted::a_restarted_operator_asks_entra_for_no_new_token";
-    trials.push(Trial::test(restart, move || {
-        let scenario = async {
-            let _nobody_else = alone.calm.write().await;
-            operator_is_restarted::a_restarted_operator_asks_entra_for_no_new_token(&alone).await
-        };
-        handle.block_on(scenario).map_err(|error| Failed::from(format!("{error:#}")))
-    }));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    if conclusion.has_failed() {
+    let alone = trials![world, runtime, write:
+        operator_is_restarted::a_restarted_operator_asks_entra_for_no_new_token,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, together.into_iter().chain(alone).collect());
+    if let Some(world) = world.filter(|_| conclusion.has_failed()) {
         runtime.block_on(world.tell_what_happened());
     }
-    drop(world);
     drop(runtime);
     cluster.stop()?;
     Ok(conclusion.exit_code())
