@@ -165,6 +165,30 @@ fn a_single_refused_recipient_is_cleared_away() {
 }
 
 #[test]
+fn a_relay_that_cannot_clear_away_is_left() {
+    let several = "D: send <a@b> -> <c@d> <e@f>: x
+        C: MAIL FROM:<a@b> SIZE=1
+        C: RCPT TO:<c@d>
+        C: RCPT TO:<e@f>
+        S: 250 ok
+        S: 550 no
+        S: 250 ok
+        C: RSET
+        S: 500 what";
+    dialogue(&format!("{LOGIN}\n{several}\nA: refused rcpt 550 no; <c@d> 550 no\nX: ended"));
+    let single = "D: send <a@b> -> <c@d>: x
+        C: MAIL FROM:<a@b> SIZE=1
+        C: RCPT TO:<c@d>
+        C: DATA
+        S: 250 ok
+        S: 550 no
+        S: 354 go
+        C: .
+        S: 421 bye";
+    dialogue(&format!("{LOGIN}\n{single}\nA: refused rcpt 550 no; <c@d> 550 no\nX: ended"));
+}
+
+#[test]
 fn a_refused_sender_needs_no_reset() {
     for (to, data) in [("<c@d>", "C: DATA\n"), ("<c@d> <e@f>", "C: RCPT TO:<e@f>\n")] {
         dialogue(&format!(

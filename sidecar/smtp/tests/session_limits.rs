@@ -105,9 +105,9 @@ fn a_message_that_becomes_too_large_is_skipped_and_refused_at_its_end() {
         Settings { max_message_bytes: 10, ..Settings::default() },
         &format!(
             r"{until_data}
-            C: ..234567
+            C: ..2345678
             C: .
-            E: end .234567\r\n
+            E: end .2345678\r\n
             D: accept OK
             S: 250 2.0.0 OK",
         ),

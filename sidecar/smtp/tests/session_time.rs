@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail_egress_smtp::server::{Event, Session, Settings};
+use mail_egress_smtp::{
+    reply::{NegativeCode, NegativeReply, Status},
+    server::{Event, Outcome, Session, Settings},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const UNTIL_DATA: &[u8] = b"HELO app\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n";
@@ -93,6 +96,24 @@ fn no_time_runs_while_the_caller_owes_an_answer() {
     assert_eq!(session.deadline(), None);
     session.handle_timeout(start + 60 * MINUTE);
     assert!(!session.is_closed());
+}
+
+#[test]
+fn the_answer_to_a_message_begins_the_time_of_the_next_command() {
+    let start = Instant::now();
+    let late = start + 60 * MINUTE;
+    let refusal = NegativeReply::new(NegativeCode::LocalError, Status::new(0, 0), "no");
+    let mut session = begin(start);
+    assert!(session.feed(UNTIL_DATA, &mut Vec::new(), start).event.is_some());
+    session.refuse(&refusal, late).unwrap();
+    let _ = session.take_output();
+    times_out(session, late + 5 * MINUTE);
+
+    let mut session = in_data(start);
+    assert_eq!(session.feed(b".\r\n", &mut Vec::new(), start).event, Some(Event::End));
+    session.finish(&Outcome::Refused(refusal), late).unwrap();
+    let _ = session.take_output();
+    times_out(session, late + 5 * MINUTE);
 }
 
 #[test]

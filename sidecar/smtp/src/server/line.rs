@@ -83,11 +83,10 @@ impl LineReader {
         (input.len(), None)
     }
 
-    /// Keeps text of the line, never more than the longest line may have.
+    /// Keeps text of the line; what is longer than any line may be is not even copied.
     fn keep(&mut self, text: &[u8], sasl: bool) -> Option<Cut> {
-        let room = MAX_AUTH_LINE - self.line.len().min(MAX_AUTH_LINE);
-        self.line.extend_from_slice(&text[..text.len().min(room)]);
-        let too_long = text.len() > room || self.line.len() + "\r\n".len() > limit(&self.line, sasl);
+        self.line.extend_from_slice(&text[..text.len().min(MAX_AUTH_LINE)]);
+        let too_long = self.line.len() + "\r\n".len() > limit(&self.line, sasl);
         too_long.then(|| self.skip(Cut::TooLong))
     }
 

@@ -55,6 +55,8 @@ fn lets_pass_what_simple_clients_write() {
 fn a_quoted_bracket_does_not_end_the_path() {
     let Ok(Command::Rcpt(to)) = parse(br#"RCPT TO:<"a>\" b"@example.com>"#) else { panic!() };
     assert_eq!(to.as_str(), r#""a>\" b"@example.com"#);
+    // outside of quotes a backslash hides nothing
+    assert_eq!(refusal_of(r"RCPT TO:<a\>"), reply::bad_address(true, "the address has no domain"));
 }
 
 #[test]
