@@ -54,7 +54,7 @@ impl World {
                 "-n",
                 installation::OPERATOR_NAMESPACE,
                 "-l",
-                "app.kubernetes.io/name=mail-egress",
+                "app.kubernetes.io/name=mail-egress-operator",
                 "--tail=200",
             ],
         ] {
