@@ -45,6 +45,7 @@ scenarios: ## The sidecar as a process against the lab, on loopback
 
 cluster-tests: ## Operator, webhook and sidecar on a real control plane and node
 	$(CARGO) build -p mail-egress-sidecar -p mail-egress-operator
+	$(CARGO) test -p mail-egress-tests --test control_plane
 	$(CARGO) test -p mail-egress-tests --test cluster
 
 cluster-up: ## A cluster to play with (make cluster-down ends it)

@@ -143,10 +143,10 @@ async fn free_port() -> Result<SocketAddr> {
 }
 
 /// Debian's libfaketime, which shifts the wall clock of one process.
-fn libfaketime() -> Result<PathBuf> {
+pub(crate) fn libfaketime() -> Result<PathBuf> {
     let folders = fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
     folders
         .map(|folder| folder.join("faketime/libfaketime.so.1"))
         .find(|file| file.exists())
-        .context("there is no libfaketime: apt-get install libfaketime")
+        .context("the scenarios that shift a clock need libfaketime: apt-get install libfaketime")
 }
