@@ -13,11 +13,11 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 try: ## Lab and sidecar on loopback, without Kubernetes or root: send a mail with your own client
-	@$(CARGO) build --quiet -p mail-egress-sidecar
+	@$(CARGO) build -p mail-egress-sidecar -p mail-egress-tests --bins
 	@$(BED) try
 
 demo: ## A real cluster, an app with one label, its mail delivered (as root; the first time takes minutes)
-	@$(CARGO) build --quiet -p mail-egress-sidecar -p mail-egress-operator
+	@$(CARGO) build -p mail-egress-sidecar -p mail-egress-operator -p mail-egress-tests --bins
 	@$(BED) demo
 
 test: fmt lint deny unit scenarios cluster-tests ## Everything that CI runs

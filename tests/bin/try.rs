@@ -88,7 +88,7 @@ fn introduction(stand: &Stand) -> String {
 The sidecar takes mail at 127.0.0.1:{port}, without TLS and without a password, and sends it to the
 lab's Exchange as {DEFAULT_MAILBOX}, with a token from the lab's Entra. Try it with your own client:
 
-  printf 'Subject: hello\\n\\nHello.\\n' | curl -v --crlf smtp://127.0.0.1:{port} \\
+  printf 'From: {DEFAULT_MAILBOX}\\nSubject: hello\\n\\nHello.\\n' | curl -v --crlf smtp://127.0.0.1:{port} \\
     --mail-from {DEFAULT_MAILBOX} --mail-rcpt you@example.org -T -
 
   swaks --server 127.0.0.1:{port} --from {DEFAULT_MAILBOX} --to you@example.org
