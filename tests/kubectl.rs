@@ -48,7 +48,11 @@ impl Kubectl {
         Ok(serde_json::from_str(&self.run(&all).await?)?)
     }
 
-    async fn feed(&self, words: &[&str], input: &str) -> Result<String> {
+    /// What kubectl prints for these words when it is given this on standard input.
+    ///
+    /// # Errors
+    /// kubectl's own error text, when it does not exit with 0.
+    pub async fn feed(&self, words: &[&str], input: &str) -> Result<String> {
         let mut command = tokio::process::Command::from(self.running.kubectl());
         command.args(words).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,6 +1,7 @@
 //! What needs an API server and no node: objects that make no sense, and operators as processes.
 
 mod bad_objects_are_refused;
+mod confinement;
 mod crd_cases;
 mod operators;
 
@@ -79,6 +80,7 @@ fn main() -> Result<ExitCode> {
         bad_objects_are_refused::a_name_that_is_too_long,
         bad_objects_are_refused::another_tenant_for_the_same_app,
         crd_cases::the_api_server_judges_every_case_as_the_unit_tests_do,
+        confinement::secrets_of_senders_are_written_by_the_operator_alone,
         operators::a_leader_that_is_cut_off_stops_before_the_other_begins,
     ];
     let with_other_clocks = trials![
