@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use mail_egress_diagnosis::reason;
-use mail_egress_smtp::Envelope;
 use mail_egress_smtp::client::{Accepted, UpstreamReply};
+use mail_egress_smtp::{Envelope, ReversePath};
 
 use crate::metrics::{AuthStage, Fate, Metrics};
 use crate::refusal::Refusal;
@@ -102,20 +102,21 @@ pub fn not_taken(metrics: &Metrics, id: &QueueId, envelope: &Envelope, refusal: 
     );
 }
 
-/// A message whose app left before it was complete.
+/// A message whose app left before it was complete, or before it was sent on.
 pub fn abandoned(metrics: &Metrics, submission: &Submission) {
-    unfinished(
-        metrics,
-        submission,
-        Fate::Abandoned,
-        APP_LEFT,
-        "the app left before its message was complete",
-    );
+    unfinished(metrics, submission, Fate::Abandoned, APP_LEFT, "the app left before its message was sent");
 }
 
 /// A message that grew larger than the route takes.
 pub fn too_large(metrics: &Metrics, submission: &Submission) {
     unfinished(metrics, submission, Fate::Refused, reason::MESSAGE_TOO_LARGE, "larger than the route takes");
+}
+
+/// A message that its sender announced as larger than the route takes; the session has said so.
+pub fn announced_too_large(metrics: &Metrics, from: &ReversePath) {
+    let (fate, reason) = (Fate::Refused, reason::MESSAGE_TOO_LARGE);
+    metrics.message(fate, Some(reason), 0, 0);
+    tracing::warn!(%from, reason, why = "announced as larger than the route takes", "message {}", fate.label());
 }
 
 fn unfinished(

@@ -1,9 +1,11 @@
 //! The admin port: metrics for Prometheus, health for the probes.
 //!
 //! Reachable from outside the pod, so nothing here shows mail, addresses or tokens, and nobody
-//! can hold it: few connections, one request each, limits on size and time.
+//! can hold it: few connections, one request each, limits on size and time. The probes of this pod
+//! need no place among those connections, or any other pod could have the sidecar restarted.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use crate::listen::rest_after;
 use crate::metrics;
 use crate::submission::Submissions;
 
-/// Connections served at once; further ones wait in the kernel.
+/// Connections from elsewhere served at once; a further one is closed.
 const CONNECTIONS: usize = 16;
 /// For the request's head.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -54,17 +56,26 @@ impl Admin {
     pub async fn serve(self, listener: TcpListener) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let admin = self.clone();
-                    tokio::spawn(async move {
-                        admin.connection(stream).await;
-                        drop(place);
-                    });
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    rest_after(&error, "admin").await;
+                    continue;
                 }
-                Err(error) => rest_after(&error, "admin").await,
-            }
+            };
+            let place = match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) if is_probe(peer.ip()) => None,
+                Err(_) => {
+                    tracing::debug!(%peer, "an admin connection too many was closed");
+                    continue;
+                }
+            };
+            let admin = self.clone();
+            tokio::spawn(async move {
+                admin.connection(stream).await;
+                drop(place);
+            });
         }
     }
 
@@ -135,6 +146,13 @@ impl Admin {
     }
 }
 
+/// Whether the connection comes from this pod, as the probes' do. Only the two addresses that they
+/// come from: a mesh's proxy brings connections from elsewhere by others, as Istio's by 127.0.0.6.
+fn is_probe(peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    peer == IpAddr::V4(Ipv4Addr::LOCALHOST) || peer == IpAddr::V6(Ipv6Addr::LOCALHOST)
+}
+
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     respond(status, "text/plain; charset=utf-8", text)
 }
@@ -144,4 +162,16 @@ fn respond(status: StatusCode, content_type: &'static str, text: impl Into<Bytes
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_comes_from_this_pod_needs_no_place() {
+        let probes = |ip: &str| is_probe(ip.parse().unwrap());
+        assert!(probes("127.0.0.1") && probes("::1") && probes("::ffff:127.0.0.1"));
+        assert!(!probes("127.0.0.6") && !probes("10.0.0.7") && !probes("::ffff:10.0.0.7"));
+    }
 }

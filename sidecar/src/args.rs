@@ -75,7 +75,7 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_SMTP_PORT", value_name = "PORT", default_value_t = 2525)]
     pub smtp_port: u16,
 
-    /// Where metrics and health are served
+    /// Where metrics and health are served; [::] means every IPv4 address too
     #[arg(long, env = "MAIL_EGRESS_ADMIN_ADDRESS", value_name = "ADDRESS:PORT", default_value = DEFAULT_ADMIN)]
     pub admin_address: SocketAddr,
 
@@ -108,7 +108,7 @@ pub struct ProbeArgs {
     pub admin_address: SocketAddr,
 }
 
-const DEFAULT_ADMIN: &str = "0.0.0.0:9587";
+const DEFAULT_ADMIN: &str = "[::]:9587";
 
 /// What a probe asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

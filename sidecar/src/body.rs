@@ -3,15 +3,16 @@
 //! The only place that knows where the octets lie: in memory, in pieces, within a share of the
 //! budget. What is to lie on disk one day goes in here, and nothing around it changes.
 
+use std::fmt;
+
 use mail_egress_smtp::data::{Content, Scan};
 
 use crate::budget::{Budget, Share};
 
 /// How the memory is taken, and the most that one piece holds.
-const PIECE: usize = 64 * 1024;
+pub const PIECE: usize = 64 * 1024;
 
-/// A message's content.
-#[derive(Debug)]
+/// A message's content. Its `Debug` tells how much it is and nothing of it.
 pub struct Body {
     pieces: Vec<Vec<u8>>,
     scan: Scan,
@@ -21,7 +22,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// Takes memory for a message that was announced with `announced` octets (a guess is fine), so
+    /// Takes memory for a message that is expected to have `announced` octets (a guess is fine), so
     /// that the app hears before it sends that there is no room. `None`: there is none.
     #[must_use]
     pub fn begin(budget: &Budget, announced: usize) -> Option<Self> {
@@ -29,12 +30,14 @@ impl Body {
         Some(Self { pieces: Vec::new(), scan: Scan::default(), share, overrun: false })
     }
 
-    /// Appends what came. Beyond the budget everything is dropped, and [`Self::is_whole`] says so.
+    /// Appends what came. Beyond the budget everything is dropped, its memory is free for others at
+    /// once, and [`Self::is_whole`] says so.
     pub fn push(&mut self, mut input: &[u8]) {
         self.scan.feed(input);
         if self.overrun || !self.share.grow_to(rounded(self.octets())) {
             self.overrun = true;
             self.pieces = Vec::new();
+            self.share.release();
             return;
         }
         while !input.is_empty() {
@@ -70,6 +73,13 @@ impl Body {
     /// The content in order; pieces are cut anywhere.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces.iter().map(Vec::as_slice)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (octets, whole) = (self.octets(), self.is_whole());
+        f.debug_struct("Body").field("octets", &octets).field("whole", &whole).finish_non_exhaustive()
     }
 }
 
@@ -112,7 +122,16 @@ mod tests {
         body.push(b"x");
         assert!(!body.is_whole());
         assert_eq!((body.pieces().count(), body.octets()), (0, 2 * PIECE + 1));
+        assert_eq!(budget.free(), 2 * PIECE, "others wait until the app ends");
+        body.push(b"more");
         drop(body);
         assert_eq!(budget.free(), 2 * PIECE);
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_content() {
+        let mut body = Body::begin(&Budget::new(PIECE), 0).unwrap();
+        body.push(b"@@@@");
+        assert_eq!(format!("{body:?}"), "Body { octets: 4, whole: true, .. }");
     }
 }

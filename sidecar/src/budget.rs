@@ -61,11 +61,17 @@ impl Share {
         }
         taken
     }
+
+    /// Gives everything back at once.
+    pub fn release(&mut self) {
+        let octets = std::mem::take(&mut self.octets);
+        self.budget.free.fetch_add(octets, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.free.fetch_add(self.octets, Ordering::Relaxed);
+        self.release();
     }
 }
 

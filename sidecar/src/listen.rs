@@ -44,20 +44,31 @@ pub async fn smtp(port: u16) -> Result<Vec<TcpListener>, ListenError> {
     let port = first.local_addr().map_or(port, |address| address.port());
     let second = match bind("SMTP", (Ipv6Addr::LOCALHOST, port).into()).await {
         Ok(listener) => Some(listener),
-        Err(error) => match error.cause.kind() {
-            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => return Err(error),
-            _ => {
-                tracing::info!(cause = %error.cause, "no IPv6 here: SMTP is served on 127.0.0.1 alone");
-                None
-            }
-        },
+        Err(error) if lacks_ipv6(&error.cause) => {
+            tracing::info!(cause = %error.cause, "no IPv6 here: SMTP is served on 127.0.0.1 alone");
+            None
+        }
+        Err(error) => return Err(error),
     };
     Ok([first].into_iter().chain(second).collect())
 }
 
-/// Listens for metrics and health.
+/// Listens for metrics and health. `[::]` takes IPv4 too, and means 0.0.0.0 where there is no IPv6.
 pub async fn admin(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    bind("metrics and health", address).await
+    // on Linux, unless net.ipv6.bindv6only is set, which the probes do not survive: they ask 127.0.0.1
+    const WHAT: &str = "metrics and health";
+    match bind(WHAT, address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error.cause) => {
+            tracing::info!(cause = %error.cause, "no IPv6 here: metrics and health are served on IPv4 alone");
+            bind(WHAT, (Ipv4Addr::UNSPECIFIED, address.port()).into()).await
+        }
+        bound => bound,
+    }
+}
+
+/// Whether binding an IPv6 address failed for want of IPv6; kernels say that in several ways.
+fn lacks_ipv6(cause: &io::Error) -> bool {
+    !matches!(cause.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
@@ -137,4 +148,32 @@ fn admit(
 pub(crate) async fn rest_after(error: &io::Error, listener: &str) {
     tracing::warn!(%error, listener, "cannot accept a connection");
     sleep(REST).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unspecified_ipv6_address_is_reached_by_ipv4_too() {
+        let listener = admin("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_no_lack_of_ipv6() {
+        let first = admin("[::]:0".parse().unwrap()).await.unwrap();
+        let taken = first.local_addr().unwrap();
+        let error = admin(taken).await.unwrap_err();
+        assert!(error.to_string().contains("--admin-address"), "{error}");
+    }
+
+    #[test]
+    fn without_ipv6_the_socket_cannot_even_be_made() {
+        const EAFNOSUPPORT: i32 = 97;
+        assert!(lacks_ipv6(&io::Error::from_raw_os_error(EAFNOSUPPORT)));
+        assert!(lacks_ipv6(&io::Error::from(io::ErrorKind::AddrNotAvailable)));
+        assert!(!lacks_ipv6(&io::Error::from(io::ErrorKind::AddrInUse)));
+    }
 }

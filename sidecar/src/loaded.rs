@@ -7,6 +7,9 @@ use mail_egress_entra::tls;
 use mail_egress_smtp::{Address, server};
 use rustls::ClientConfig;
 
+use crate::body::PIECE;
+use crate::trace;
+
 /// What every session and message goes by.
 #[derive(Debug)]
 pub struct Loaded {
@@ -22,9 +25,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Makes it; no message may be larger than `most` octets, whatever the route takes. The error
-    /// is one line that names the field.
-    pub fn new(file: SenderFile, most: u64, before: Option<&Self>) -> Result<Self, String> {
+    /// Makes it; `budget` is the memory for bodies in octets. The error is one line that names the
+    /// field.
+    pub fn new(file: SenderFile, budget: u64, before: Option<&Self>) -> Result<Self, String> {
         let mailbox = file.mailbox.parse().map_err(|error| format!("mailbox: {error}"))?;
         let tls = match before {
             Some(before) if ca_bundle(&before.file) == ca_bundle(&file) => before.tls.clone(),
@@ -34,7 +37,7 @@ impl Loaded {
         };
         let usual = server::Settings::default();
         let route_takes = smtp(&file).map_or(usual.max_message_bytes, |route| route.max_message_bytes);
-        let max_message_bytes = route_takes.min(most);
+        let max_message_bytes = announced(route_takes, budget);
         let session = Arc::new(server::Settings { max_message_bytes, ..usual });
         Ok(Self { file, mailbox, tls, session })
     }
@@ -44,6 +47,13 @@ impl Loaded {
     pub fn route(&self) -> Option<&SmtpRoute> {
         smtp(&self.file)
     }
+}
+
+/// The largest message that both can take, with the trace header that we add to it; memory is given
+/// out by whole pieces. Never 0, which would mean "no limit" (RFC 1870 section 4).
+fn announced(route_takes: u64, budget: u64) -> u64 {
+    let budget = budget.saturating_sub(PIECE as u64);
+    route_takes.min(budget).saturating_sub(trace::ROOM).max(1)
 }
 
 fn smtp(file: &SenderFile) -> Option<&SmtpRoute> {
@@ -57,8 +67,10 @@ fn ca_bundle(file: &SenderFile) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Body;
+    use crate::budget::Budget;
 
-    const MOST: u64 = 10_000;
+    const MOST: u64 = 1_000_000;
 
     fn file(mailbox: &str, ca_bundle: &str) -> SenderFile {
         let text = format!(
@@ -70,10 +82,20 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_app_what_route_and_memory_take() {
+    fn tells_the_app_what_route_and_memory_take_with_room_for_the_trace() {
+        let piece = PIECE as u64;
         let told =
-            |most| Loaded::new(file("a@contoso.com", ""), most, None).unwrap().session.max_message_bytes;
-        assert_eq!((told(MOST), told(999)), (1000, 999));
+            |budget| Loaded::new(file("a@contoso.com", ""), budget, None).unwrap().session.max_message_bytes;
+        assert_eq!((told(MOST), told(piece + 999)), (1000 - trace::ROOM, 999 - trace::ROOM));
+        assert_eq!(told(piece), 1);
+    }
+
+    #[test]
+    fn a_message_of_the_announced_size_fits_into_an_empty_budget() {
+        for budget in [2 * PIECE, 3 * PIECE + 1, 4 * PIECE - 1] {
+            let size = announced(u64::MAX, budget as u64) + trace::ROOM;
+            assert!(Body::begin(&Budget::new(budget), size.try_into().unwrap()).is_some(), "{budget}");
+        }
     }
 
     #[test]

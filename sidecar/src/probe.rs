@@ -5,7 +5,7 @@
 //! seconds costs next to nothing.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::args::Question;
@@ -59,7 +59,8 @@ pub fn ask(question: Question, admin: SocketAddr) -> Result<String, ProbeError> 
 fn reachable(admin: SocketAddr) -> SocketAddr {
     let ip = match admin.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        // that listener takes IPv4 too, and is 0.0.0.0 where there is no IPv6
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     };
     SocketAddr::new(ip, admin.port())
@@ -134,7 +135,7 @@ mod tests {
     fn an_unspecified_address_means_this_host() {
         let reached = |text: &str| reachable(text.parse().unwrap()).to_string();
         assert_eq!(reached("0.0.0.0:9587"), "127.0.0.1:9587");
-        assert_eq!(reached("[::]:9587"), "[::1]:9587");
+        assert_eq!(reached("[::]:9587"), "127.0.0.1:9587");
         assert_eq!(reached("10.0.0.7:9587"), "10.0.0.7:9587");
     }
 }

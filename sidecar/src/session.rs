@@ -1,6 +1,7 @@
 //! One app's connection: moves octets between its socket and the session, and waits for whichever
 //! comes first: input, a deadline, the end of the program.
 
+use std::future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::submission::{Submission, Submissions};
 
 /// What is read at a time.
 const READ: usize = 16 * 1024;
+/// What is kept of an app that sends on while its message is on the way; beyond, at most [`READ`].
+const MOST_AHEAD: usize = 2 * READ;
 /// For the app to take a reply.
 const WRITE_TIME: Duration = Duration::from_secs(60);
 /// For the app to close after the last reply.
@@ -108,17 +111,20 @@ impl Conversation {
         // what was answered so far, before anything is waited for
         self.write().await?;
         // boxed: an idle session should not pay for the largest future
-        Box::pin(self.see_to(event)).await.map_err(io::Error::other)
+        Box::pin(self.see_to(event)).await
     }
 
-    async fn see_to(&mut self, event: Event) -> Result<(), OutOfTurn> {
+    async fn see_to(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Data(envelope) => match self.submissions.admit(envelope).await {
                 Ok(submission) => {
                     self.submission = Some(submission);
-                    self.session.permit(now())
+                    self.session.permit(now()).map_err(io::Error::other)
                 }
-                Err(refusal) => self.session.refuse(&refusal.reply(), now()),
+                Err(refusal) => {
+                    self.offer_what_came().await?;
+                    self.session.refuse(&refusal.reply(), now()).map_err(io::Error::other)
+                }
             },
             Event::TooLarge => {
                 if let Some(submission) = self.submission.take() {
@@ -127,11 +133,25 @@ impl Conversation {
                 Ok(())
             }
             Event::End => {
-                let submission = self.submission.take().ok_or(OutOfTurn)?;
-                let outcome = self.submissions.deliver(submission).await;
-                self.session.finish(&outcome, now())
+                let submission = self.submission.take().ok_or(OutOfTurn).map_err(io::Error::other)?;
+                let gone = gone(&self.stream, &mut self.input);
+                let outcome = self.submissions.deliver(submission, gone).await;
+                let outcome = outcome.ok_or(io::ErrorKind::ConnectionAborted)?;
+                self.session.finish(&outcome, now()).map_err(io::Error::other)
             }
         }
+    }
+
+    /// Shows the session what has come during its question, so that a body sent blindly behind
+    /// DATA is not read as commands. What comes even later cannot be told from commands.
+    async fn offer_what_came(&mut self) -> io::Result<()> {
+        if self.input.is_empty() {
+            // lets the runtime look at the sockets, where the answer needed no waiting
+            tokio::task::yield_now().await;
+            self.read()?;
+        }
+        let _nothing_is_taken = self.session.feed(&self.input, &mut self.text, now());
+        Ok(())
     }
 
     /// Waits for input; `false` where the app has closed, or the time to drain is over.
@@ -169,16 +189,13 @@ impl Conversation {
     }
 
     fn read(&mut self) -> io::Result<bool> {
-        self.input.reserve(READ);
-        match self.stream.try_read_buf(&mut self.input) {
-            Ok(0) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) => Err(error),
-        }
+        read(&self.stream, &mut self.input)
     }
 
     async fn write(&mut self) -> io::Result<()> {
+        for declined in self.session.take_declined() {
+            self.submissions.declined(&declined);
+        }
         let out = self.session.take_output();
         if out.is_empty() {
             return Ok(());
@@ -194,6 +211,35 @@ impl Conversation {
         let _closed_in_time = timeout(CLOSE_TIME, unread).await;
         Ok(())
     }
+}
+
+/// Reads once what is there; `false` where the app has closed.
+fn read(stream: &TcpStream, input: &mut Vec<u8>) -> io::Result<bool> {
+    input.reserve(READ);
+    match stream.try_read_buf(input) {
+        Ok(0) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until the app has left: closed, half-closed or reset. No client closes its sending half
+/// and goes on to wait for a reply: SMTP ends with QUIT (RFC 5321 section 4.1.1.10).
+///
+/// What it sends meanwhile, such as that QUIT, is kept in `input`. From an app that sends more than
+/// may be kept ahead of its turn nothing further is read, so its end is not seen either.
+async fn gone(stream: &TcpStream, input: &mut Vec<u8>) {
+    while input.len() < MOST_AHEAD {
+        let there = match stream.readable().await {
+            Ok(()) => read(stream, input),
+            Err(error) => Err(error),
+        };
+        if !there.unwrap_or(false) {
+            return;
+        }
+    }
+    future::pending::<()>().await;
 }
 
 /// First the drain's beginning, then its end.

@@ -1,5 +1,6 @@
 //! One message: whether it is taken in, what is held of it, and how it is sent on.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use jiff::Timestamp;
 use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
 use mail_egress_smtp::Envelope;
-use mail_egress_smtp::client::{Accepted, Message};
-use mail_egress_smtp::server::Outcome;
+use mail_egress_smtp::client::Message;
+use mail_egress_smtp::server::{Declined, Outcome};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,8 +22,8 @@ use crate::follow::Current;
 use crate::gate::{Gate, Place};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
-use crate::trace::{QueueId, QueueIds, received};
-use crate::upstream::{Upstream, judge};
+use crate::trace::{self, QueueId, QueueIds, received};
+use crate::upstream::{Handed, Upstream, judge, troubled};
 
 /// The wait for a place before the 354: the app has not sent its message yet.
 const WAIT_BEFORE: Duration = Duration::from_secs(8);
@@ -52,8 +53,7 @@ pub struct Submissions {
     pub ids: QueueIds,
 }
 
-/// A message between its 354 and its fate.
-#[derive(Debug)]
+/// A message between its 354 and its fate. Its `Debug` tells no address and nothing of the content.
 pub struct Submission {
     /// Its name in the log and in the trace header.
     pub id: QueueId,
@@ -78,6 +78,12 @@ impl Submission {
     }
 }
 
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission").field("id", &self.id).field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
 impl Submissions {
     /// Before the 354: the configuration must allow it, memory must be free and a place upstream
     /// too, for which it waits a little. A refusal is counted and logged.
@@ -97,30 +103,53 @@ impl Submissions {
 
     async fn admitted(&self, envelope: &Envelope) -> Result<(Body, Place), Refusal> {
         self.cleared()?;
-        let announced = envelope.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        let size = envelope.size.unwrap_or(0).saturating_add(trace::ROOM);
+        let announced = usize::try_from(size).unwrap_or(usize::MAX);
         let body = Body::begin(&self.budget, announced).ok_or(Refusal::of(reason::MEMORY_BUDGET))?;
         Ok((body, self.place(WAIT_BEFORE).await?))
     }
 
-    /// Behind the dot: sends the message on, and says what the app is told. Counts and logs it.
-    pub async fn deliver(&self, mut submission: Submission) -> Outcome {
+    /// Behind the app's dot: sends the message on, and says what the app is told. Counts and logs
+    /// it.
+    ///
+    /// `gone` ends when the app has left. It is heeded for as long as the message can be held back,
+    /// which is until the relay has all of it but the final dot: then nothing is sent, and there is
+    /// nobody to tell (`None`). A message that its app has given up would be sent twice, since the
+    /// app tries again.
+    pub async fn deliver(
+        &self,
+        mut submission: Submission,
+        gone: impl Future<Output = ()>,
+    ) -> Option<Outcome> {
         let began = Instant::now();
         let mut account = account::Account::begin(submission.permitted.elapsed());
         let place = submission.place.take();
-        let outcome = self.sent(&submission, place, &mut account).await;
+        let handed = tokio::select! {
+            biased;
+            () = gone => {
+                self.abandoned(&submission);
+                return None;
+            }
+            handed = self.handed(&submission, place, &mut account) => handed,
+        };
+        let outcome = match handed {
+            Ok(handed) => judge(handed.conclude(&mut account.times).await),
+            Err(refusal) => Err(refusal),
+        };
         account.close(&self.metrics, &submission, &outcome, began.elapsed());
-        match outcome {
+        Some(match outcome {
             Ok(accepted) => Outcome::Accepted(accepted),
             Err(refusal) => Outcome::Refused(refusal.reply()),
-        }
+        })
     }
 
-    async fn sent(
+    /// All that can still be taken back.
+    async fn handed(
         &self,
         submission: &Submission,
         place: Option<Place>,
         account: &mut account::Account,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Handed, Refusal> {
         if !submission.body.is_whole() {
             return Err(Refusal::of(reason::MEMORY_BUDGET));
         }
@@ -133,9 +162,8 @@ impl Submissions {
         // anew: since the 354 the token may have been renewed, or the sender suspended
         let cleared = self.cleared()?;
         let message = Message { envelope: submission.envelope.clone(), content: submission.body.content() };
-        let (attempt, times) = self.upstream.send(&cleared, message, &submission.body, place).await;
-        account.times = times;
-        judge(attempt)
+        let handing = self.upstream.hand_over(&cleared, message, &submission.body, place, &mut account.times);
+        handing.await.map_err(|trouble| troubled(&trouble))
     }
 
     fn cleared(&self) -> Result<Clearance, Refusal> {
@@ -160,6 +188,15 @@ impl Submissions {
     /// The app left, or fell silent, before its message was complete: nothing is sent.
     pub fn abandoned(&self, submission: &Submission) {
         account::abandoned(&self.metrics, submission);
+    }
+
+    /// The session refused something by itself: counted where it was a message, else for whoever
+    /// looks closer.
+    pub fn declined(&self, declined: &Declined) {
+        match &declined.message {
+            Some(from) => account::announced_too_large(&self.metrics, from),
+            None => tracing::debug!(reply = %declined.reply, "an app's command was refused"),
+        }
     }
 
     /// The app sent more than the route takes; the session has said so.

@@ -30,6 +30,9 @@ impl fmt::Display for QueueId {
     }
 }
 
+/// Octets that are kept free for [`received`], which is never longer.
+pub const ROOM: u64 = 256;
+
 /// The `Received:` line (RFC 5321 section 4.4), ending in CRLF.
 ///
 /// It tells no more than it must (section 7.6): no name or address of pod, node or app, only what
@@ -75,6 +78,12 @@ mod tests {
             "Received: from localhost by mail-egress with ESMTP id 65f0001;\r\n\tMon, 23 Nov 2026 06:39:39 +0000\r\n"
         );
         assert!(received(&QueueId("1".to_owned()), true, now).contains(" with UTF8SMTP "));
+    }
+
+    #[test]
+    fn is_never_longer_than_the_room_for_it() {
+        let longest = received(&QueueIds::default().next(Timestamp::MAX), true, Timestamp::MAX);
+        assert!(longest.len() as u64 <= ROOM, "{}", longest.len());
     }
 
     #[test]

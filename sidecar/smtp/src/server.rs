@@ -30,7 +30,11 @@ use std::{sync::Arc, time::Duration};
 
 pub use session::Session;
 
-use crate::{Envelope, client::Accepted, reply::NegativeReply};
+use crate::{
+    Envelope, ReversePath,
+    client::Accepted,
+    reply::{NegativeReply, Reply},
+};
 
 /// What a session needs to know of its surroundings; shared by all sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct Settings {
     pub max_message_bytes: u64,
     /// The most recipients of one message (RFC 5321 section 4.5.3.1.8 wants at least 100).
     pub max_recipients: usize,
+    /// The most octets of all their addresses together: what a session may hold for an envelope.
+    pub max_recipient_octets: usize,
     /// After so many bad commands the session is closed.
     pub max_errors: u32,
     /// How long the app may stay silent.
@@ -53,6 +59,8 @@ impl Default for Settings {
             name: "localhost".to_owned(),
             max_message_bytes: 35 * 1024 * 1024,
             max_recipients: 500,
+            // more than a hundred of the longest, and 500 of 65 octets
+            max_recipient_octets: 32 * 1024,
             max_errors: 20,
             timeouts: Timeouts::default(),
         }
@@ -104,6 +112,15 @@ pub enum Event {
     TooLarge,
     /// The message is complete in the caller's `body`; answer with [`Session::finish`].
     End,
+}
+
+/// Something that the session refused by itself and has answered; for the caller's count and log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// What the app is told.
+    pub reply: Reply,
+    /// The sender, where it was a whole message: one that MAIL announced as too large.
+    pub message: Option<ReversePath>,
 }
 
 /// What became of a message.

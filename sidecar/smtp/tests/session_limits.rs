@@ -55,6 +55,47 @@ fn recipients_beyond_the_limit_are_told_to_wait() {
 }
 
 #[test]
+fn addresses_of_more_octets_than_may_be_held_are_told_to_wait() {
+    session_with(
+        Settings { max_recipient_octets: 26, ..Settings::default() },
+        r"
+        S: 220 localhost ESMTP mail-egress
+        C: HELO app
+        C: MAIL FROM:<ann@example.com>
+        C: RCPT TO:<a@example.com>
+        C: RCPT TO:<bb@example.com>
+        C: RCPT TO:<c@example.com>
+        S: 250 localhost
+        S: 250 2.1.0 sender taken
+        S: 250 2.1.5 recipient taken
+        S: 452 4.5.3 too many recipients, send the others with another message
+        S: 250 2.1.5 recipient taken
+        ",
+    );
+}
+
+#[test]
+fn what_the_session_refuses_by_itself_is_told_once_with_the_sender_of_a_whole_message() {
+    let now = Instant::now();
+    let settings = Settings { max_message_bytes: 1_000, max_recipients: 1, ..Settings::default() };
+    let mut session = Session::new(Arc::new(settings), now);
+    let commands = "EHLO app\r\nMAIL FROM:<ann@example.com> SIZE=1001\r\nMAIL FROM:<bob@example.com>\r\n\
+                    RCPT TO:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n";
+    let _ = session.feed(commands.as_bytes(), &mut Vec::new(), now);
+    let told: Vec<_> = session
+        .take_declined()
+        .into_iter()
+        .map(|it| (it.reply.code(), it.message.map(|from| from.to_string())))
+        .collect();
+    assert_eq!(told, [(552, Some("ann@example.com".to_owned())), (452, None)]);
+    assert!(session.take_declined().is_empty());
+
+    let late = session.deadline().unwrap();
+    session.handle_timeout(late);
+    assert_eq!(session.take_declined().iter().map(|it| it.reply.code()).collect::<Vec<_>>(), [421]);
+}
+
+#[test]
 fn a_message_announced_as_too_large_is_refused_at_once() {
     session_with(
         Settings { max_message_bytes: 1_000, ..Settings::default() },

@@ -11,7 +11,7 @@ pub enum Fate {
     Refused,
     /// 451: it may have been delivered.
     Uncertain,
-    /// Not sent: the app left before its message was complete.
+    /// Not sent: the app left before its message was complete, or could still be held back.
     Abandoned,
 }
 

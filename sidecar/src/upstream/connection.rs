@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail_egress_entra::dial::{Deadline, handshake};
+use mail_egress_entra::fault::{Fault, Peer, Phase};
 use mail_egress_smtp::OutOfTurn;
 use mail_egress_smtp::client::{Action, Attempt, Dialogue, Message, Security, Settings, Timeouts};
-use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Trouble;
@@ -16,7 +16,7 @@ use super::line::{Cut, Line};
 use crate::body::Body;
 use crate::delivery::Clearance;
 use crate::drain::Drain;
-use crate::pace::{now, past};
+use crate::pace::now;
 
 /// What is framed and written at a time.
 const BLOCK: usize = 16 * 1024;
@@ -24,14 +24,19 @@ const BLOCK: usize = 16 * 1024;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Signed in, within verified TLS.
+#[derive(Debug)]
 pub(super) struct Connection {
     line: Line<TlsStream<TcpStream>>,
     dialogue: Dialogue,
+    peer: Peer,
 }
 
-impl From<Cut> for Trouble {
-    fn from(_: Cut) -> Self {
-        Self::Ending
+impl Cut {
+    fn trouble(self, peer: &Peer) -> Trouble {
+        match self {
+            Self::Ending => Trouble::Ending,
+            Self::Closed => Trouble::Fault { peer: peer.clone(), fault: Fault::Closed(Phase::Answer) },
+        }
     }
 }
 
@@ -40,19 +45,21 @@ impl Connection {
     /// not as it must be.
     pub(super) async fn open(
         stream: TcpStream,
+        peer: Peer,
         cleared: &Clearance,
         drain: Drain,
     ) -> Result<Result<Self, Attempt>, Trouble> {
+        let timeouts = Timeouts::default();
         let settings = Settings {
             // no host name, so [127.0.0.1] is said: the relay learns nothing of pod or node
             name: String::new(),
             security: Security::StartTls,
             login: cleared.login().clone(),
-            timeouts: Timeouts::default(),
+            timeouts,
         };
         let mut dialogue = Dialogue::new(settings, now());
         let mut line = Line::new(stream, drain);
-        match line.action(&mut dialogue).await? {
+        match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
             Action::StartTls => {}
             Action::Finished(attempt) => {
                 line.close(&mut dialogue).await;
@@ -60,15 +67,17 @@ impl Connection {
             }
             Action::Ready | Action::SendBody => return Err(OutOfTurn.into()),
         }
-        let (stream, drain) = line.into_stream();
-        let stream = match handshake(stream, cleared, &mut dialogue, drain.clone()).await? {
-            Ok(stream) => stream,
-            Err(attempt) => return Ok(Err(attempt)),
+        let (stream, mut drain) = line.into_stream();
+        // the relay's certificate is verified for the route's host
+        let shaken = tokio::select! {
+            shaken = handshake(stream, Arc::clone(cleared.tls()), &peer, Deadline::after(timeouts.setup)) => shaken,
+            () = drain.over() => return Err(Trouble::Ending),
         };
+        let stream = shaken.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
         dialogue.tls_established(now())?;
         let mut line = Line::new(stream, drain);
-        match line.action(&mut dialogue).await? {
-            Action::Ready => Ok(Ok(Self { line, dialogue })),
+        match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
+            Action::Ready => Ok(Ok(Self { line, dialogue, peer })),
             Action::Finished(attempt) => {
                 line.close(&mut dialogue).await;
                 Ok(Err(attempt))
@@ -77,37 +86,48 @@ impl Connection {
         }
     }
 
-    /// Sends one message.
-    pub(super) async fn send(&mut self, message: Message, body: &Body) -> Result<Attempt, Trouble> {
-        let mut action = match self.dialogue.send(message, now())? {
+    /// Sends one message but for its final dot. `None`: only that is missing. `Some`: it ended
+    /// before, and the relay has nothing of it.
+    pub(super) async fn send_undotted(
+        &mut self,
+        message: Message,
+        body: &Body,
+    ) -> Result<Option<Attempt>, Trouble> {
+        let action = match self.dialogue.send(message, now())? {
             Some(action) => action,
-            None => self.line.action(&mut self.dialogue).await?,
+            None => self.line.action(&mut self.dialogue).await.map_err(|cut| self.trouble(cut))?,
         };
-        if matches!(action, Action::SendBody) {
-            action = self.send_body(body).await?;
-        }
         match action {
-            Action::Finished(attempt) => Ok(attempt),
-            Action::StartTls | Action::Ready | Action::SendBody => Err(OutOfTurn.into()),
+            Action::Finished(attempt) => return Ok(Some(attempt)),
+            Action::SendBody => {}
+            Action::StartTls | Action::Ready => return Err(OutOfTurn.into()),
         }
-    }
-
-    /// The final dot is written only when all before it is.
-    async fn send_body(&mut self, body: &Body) -> Result<Action, Trouble> {
         let mut out = Vec::with_capacity(BLOCK + BLOCK / 8);
         for block in body.pieces().flat_map(|piece| piece.chunks(BLOCK)) {
             out.clear();
             self.dialogue.body(block, &mut out, now())?;
-            if let Some(action) = self.line.exchange(&out, &mut self.dialogue).await? {
-                return Ok(action);
+            let heard = self.line.exchange(&out, &mut self.dialogue).await;
+            if let Some(action) = heard.map_err(|cut| self.trouble(cut))? {
+                return finished(action).map(Some);
             }
         }
-        out.clear();
+        Ok(None)
+    }
+
+    /// Writes the final dot, all before it being written, and waits for what the relay says to it.
+    pub(super) async fn dot(&mut self) -> Result<Attempt, Trouble> {
+        let mut out = Vec::new();
         self.dialogue.end_of_body(&mut out, now())?;
-        match self.line.exchange(&out, &mut self.dialogue).await? {
-            Some(action) => Ok(action),
-            None => Ok(self.line.action(&mut self.dialogue).await?),
-        }
+        let heard = match self.line.exchange(&out, &mut self.dialogue).await {
+            Ok(None) => self.line.action(&mut self.dialogue).await,
+            Ok(Some(action)) => Ok(action),
+            Err(cut) => Err(cut),
+        };
+        finished(heard.map_err(|cut| self.trouble(cut))?)
+    }
+
+    fn trouble(&self, cut: Cut) -> Trouble {
+        cut.trouble(&self.peer)
     }
 
     /// Says QUIT where that can be said, and closes.
@@ -129,29 +149,10 @@ impl Connection {
     }
 }
 
-/// TLS with the relay's certificate verified for the route's host.
-async fn handshake(
-    stream: TcpStream,
-    cleared: &Clearance,
-    dialogue: &mut Dialogue,
-    mut drain: Drain,
-) -> Result<Result<TlsStream<TcpStream>, Attempt>, Trouble> {
-    let host = cleared.route().host.trim_matches(['[', ']']).trim_end_matches('.');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| Trouble::HostName(host.to_owned()))?;
-    let connect = TlsConnector::from(Arc::clone(cleared.tls())).connect(name, stream);
-    let lost = tokio::select! {
-        connected = connect => match connected {
-            Ok(stream) => return Ok(Ok(stream)),
-            Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-                Some(error) => return Err(Trouble::Tls(rustls::Error::clone(error))),
-                None => dialogue.closed(),
-            },
-        },
-        () = past(dialogue.deadline()) => dialogue.handle_timeout(now()),
-        () = drain.over() => return Err(Trouble::Ending),
-    };
-    match lost {
-        Some(Action::Finished(attempt)) => Ok(Err(attempt)),
-        Some(Action::StartTls | Action::Ready | Action::SendBody) | None => Err(OutOfTurn.into()),
+/// What must be the end of an attempt.
+fn finished(action: Action) -> Result<Attempt, Trouble> {
+    match action {
+        Action::Finished(attempt) => Ok(attempt),
+        Action::StartTls | Action::Ready | Action::SendBody => Err(OutOfTurn.into()),
     }
 }

@@ -5,9 +5,8 @@ use mail_egress_smtp::client::{
     Accepted, Attempt, Failure, Lost, Phase, Refusal as RelayRefusal, RefusedRecipient, Unsendable,
     UpstreamReply,
 };
-use rustls::CertificateError;
 
-use super::{ResolveError, Trouble};
+use super::Trouble;
 use crate::refusal::Refusal;
 
 /// More refused recipients are counted, not named.
@@ -23,7 +22,7 @@ pub fn judge(attempt: Result<Attempt, Trouble>) -> Result<Accepted, Refusal> {
         Ok(Attempt::Uncertain(lost)) => {
             local(reason::DELIVERY_UNCERTAIN).with_words(&lost.to_string()).into()
         }
-        Err(trouble) => troubled(&trouble).into(),
+        Err(trouble) => troubled(&trouble),
     })
 }
 
@@ -108,37 +107,16 @@ fn lost_reason(lost: &Lost) -> &'static str {
     }
 }
 
-fn troubled(trouble: &Trouble) -> Diagnosis {
-    let reason = match trouble {
-        Trouble::Name { cause: ResolveError::NotFound(_) | ResolveError::Timeout, .. } => {
-            reason::UPSTREAM_NAME_NOT_FOUND
-        }
-        Trouble::Connect(_) => reason::UPSTREAM_UNREACHABLE,
-        Trouble::ConnectTimeout(_) => reason::UPSTREAM_TIMEOUT,
-        Trouble::HostName(_) => reason::UPSTREAM_CERTIFICATE_NAME,
-        Trouble::Tls(error) => certificate(error),
-        Trouble::Ending => return local(reason::SHUTTING_DOWN),
-        Trouble::OutOfTurn(_) => reason::UPSTREAM_PROTOCOL,
+/// Why there was no attempt, or none to its end.
+pub fn troubled(trouble: &Trouble) -> Refusal {
+    let explained = |reason| local(reason).with_words(&trouble.to_string());
+    let diagnosis = match trouble {
+        Trouble::Fault { peer, fault } => fault.relay(peer),
+        Trouble::Slow => explained(reason::UPSTREAM_TIMEOUT),
+        Trouble::Ending => local(reason::SHUTTING_DOWN),
+        Trouble::OutOfTurn(_) => explained(reason::UPSTREAM_PROTOCOL),
     };
-    local(reason).with_words(&trouble.to_string())
-}
-
-/// rustls' errors may grow, so what is not known is said in rustls' words.
-fn certificate(error: &rustls::Error) -> &'static str {
-    let rustls::Error::InvalidCertificate(error) = error else { return reason::UPSTREAM_TLS_FAILED };
-    match error {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            reason::UPSTREAM_CERTIFICATE_UNTRUSTED
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            reason::UPSTREAM_CERTIFICATE_NAME
-        }
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => reason::UPSTREAM_CERTIFICATE_EXPIRED,
-        _ => reason::UPSTREAM_TLS_FAILED,
-    }
+    diagnosis.into()
 }
 
 #[cfg(test)]

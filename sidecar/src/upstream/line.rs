@@ -17,6 +17,7 @@ const PARTING_TIME: Duration = Duration::from_secs(1);
 
 /// A stream that can be written to while it is listened to: a relay that refuses in the middle of
 /// a message, or closes, is heard at once.
+#[derive(Debug)]
 pub(super) struct Line<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
@@ -25,9 +26,14 @@ pub(super) struct Line<S> {
     broken: bool,
 }
 
-/// The time to drain is over, or nobody is there any more and no attempt was under way.
-#[derive(Debug)]
-pub(super) struct Cut;
+/// Why there is nothing more to wait for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The time to drain is over.
+    Ending,
+    /// The relay closed, and no attempt was under way that could end by it.
+    Closed,
+}
 
 /// What one wait brought.
 enum Woken {
@@ -95,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                     is_writing = false;
                     None
                 }
-                Woken::Read(Ok(0) | Err(_)) => Some(dialogue.closed().ok_or(Cut)?),
+                Woken::Read(Ok(0) | Err(_)) => Some(dialogue.closed().ok_or(Cut::Closed)?),
                 Woken::Read(Ok(read)) => dialogue.feed(input.get(..read).unwrap_or_default(), now()),
                 Woken::Late => dialogue.handle_timeout(now()),
                 Woken::Ending => return ending(dialogue),
@@ -133,6 +139,43 @@ fn ending(dialogue: &mut Dialogue) -> Result<Option<Action>, Cut> {
     use mail_egress_smtp::client::Attempt;
     match dialogue.closed() {
         Some(uncertain @ Action::Finished(Attempt::Uncertain(_))) => Ok(Some(uncertain)),
-        Some(_) | None => Err(Cut),
+        Some(_) | None => Err(Cut::Ending),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_egress_smtp::client::{Security, Settings, Timeouts, XOAuth2};
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::drain;
+
+    /// Signed in, with no message under way.
+    fn idle() -> Dialogue {
+        let login = XOAuth2 { user: "billing@contoso.com".parse().unwrap(), token: "t".into() };
+        let timeouts = Timeouts::default();
+        let settings = Settings { name: String::new(), security: Security::Implicit, login, timeouts };
+        let mut dialogue = Dialogue::new(settings, now());
+        for reply in ["220 relay\r\n", "250-relay\r\n250 AUTH XOAUTH2\r\n", "235 in\r\n"] {
+            let _ = dialogue.feed(reply.as_bytes(), now());
+            let _ = dialogue.take_output();
+        }
+        assert!(dialogue.is_ready());
+        dialogue
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_closes_is_not_the_end_of_the_pod() {
+        let (ours, relays) = duplex(64);
+        let (start, drain) = drain::channel();
+        drop(relays);
+        let mut line = Line::new(ours, drain.clone());
+        assert_eq!(line.exchange(b"", &mut idle()).await, Err(Cut::Closed));
+
+        let (ours, _relays) = duplex(64);
+        start.begin(Duration::ZERO);
+        let mut line = Line::new(ours, drain);
+        assert_eq!(line.exchange(b"", &mut idle()).await, Err(Cut::Ending));
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mail_egress_sidecar::args::Question;
 use mail_egress_sidecar::probe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::relay::{Relay, Way};
 use crate::running::Running;
@@ -42,6 +43,27 @@ async fn probed(sidecar: &Running, question: Question) -> Result<String, String>
     let admin = sidecar.admin;
     let asked = tokio::task::spawn_blocking(move || probe::ask(question, admin));
     asked.await.unwrap().map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn idle_connections_from_elsewhere_keep_no_probe_out() {
+    let sidecar = Running::start(None, |_| {}).await;
+    let mut idle = Vec::new();
+    for _ in 0..16 {
+        idle.push(from_elsewhere(&sidecar).await);
+    }
+    let mut too_many = from_elsewhere(&sidecar).await;
+    let closed = timeout(Duration::from_secs(3), too_many.read(&mut [0])).await.expect("not closed at once");
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+    assert_eq!(probed(&sidecar, Question::Live).await.unwrap(), "alive");
+    assert_eq!(probed(&sidecar, Question::Ready).await.unwrap(), "ready");
+}
+
+/// As a mesh's proxy brings connections from other pods.
+async fn from_elsewhere(sidecar: &Running) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.6:0".parse().unwrap()).unwrap();
+    socket.connect(sidecar.admin).await.unwrap()
 }
 
 #[tokio::test]

@@ -57,16 +57,26 @@ impl App {
     }
 
     pub(crate) async fn reply(&mut self) -> String {
+        timeout(PATIENCE, self.reply_some_day()).await.expect("no reply in time")
+    }
+
+    /// For tests that set the clock forward.
+    pub(crate) async fn reply_some_day(&mut self) -> String {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
-            timeout(PATIENCE, self.stream.read_line(&mut line)).await.expect("no reply in time").unwrap();
+            self.stream.read_line(&mut line).await.unwrap();
             let last = line.as_bytes().get(3) != Some(&b'-');
             lines.push(line.trim_end().to_owned());
             if last {
                 return lines.join("\n");
             }
         }
+    }
+
+    /// Ends its sending half, as a script does that pipes into a socket.
+    pub(crate) async fn close_half(&mut self) {
+        self.stream.shutdown().await.unwrap();
     }
 
     /// Whether the other side has closed.

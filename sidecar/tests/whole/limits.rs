@@ -4,21 +4,28 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::relay::{Relay, Way};
-use crate::running::{Running, budget, sender_file};
+use crate::running::{Running, budget, sender_file, while_time_flies};
 
 const PIECE: usize = 64 * 1024;
+const STEP: Duration = Duration::from_millis(500);
+
+/// With the trace header, a message of a piece takes two.
+async fn announcing(sidecar: &Running, size: usize) -> App {
+    let mut app = App::connect(sidecar.smtp).await;
+    app.say("EHLO app").await;
+    app.say(&format!("MAIL FROM:<billing@contoso.com> SIZE={size}")).await;
+    app.say("RCPT TO:<ann@example.com>").await;
+    app
+}
 
 #[tokio::test]
 async fn a_message_that_memory_cannot_hold_now_is_452_before_it_is_sent() {
     let relay = Relay::start(Way::WaitsBehindDot).await;
-    let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(2 * PIECE)).await;
-    let mut first = App::with_envelope(sidecar.smtp).await;
+    let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(3 * PIECE)).await;
+    let mut first = announcing(&sidecar, PIECE).await;
     assert!(first.say("DATA").await.starts_with("354 "));
 
-    let mut second = App::connect(sidecar.smtp).await;
-    second.say("EHLO app").await;
-    second.say(&format!("MAIL FROM:<billing@contoso.com> SIZE={}", PIECE + 1)).await;
-    second.say("RCPT TO:<ann@example.com>").await;
+    let mut second = announcing(&sidecar, PIECE).await;
     let reply = second.say("DATA").await;
     assert!(reply.starts_with("452 4.3.1 "), "{reply}");
 
@@ -32,8 +39,8 @@ async fn a_message_that_memory_cannot_hold_now_is_452_before_it_is_sent() {
 #[tokio::test]
 async fn a_message_that_grows_beyond_memory_is_452_and_the_session_goes_on() {
     let relay = Relay::start(Way::Good).await;
-    let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(2 * PIECE)).await;
-    let mut holder = App::with_envelope(sidecar.smtp).await;
+    let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(3 * PIECE)).await;
+    let mut holder = announcing(&sidecar, PIECE).await;
     assert!(holder.say("DATA").await.starts_with("354 "));
 
     let mut app = App::with_envelope(sidecar.smtp).await;
@@ -50,8 +57,8 @@ async fn what_can_never_be_held_is_said_in_ehlo_and_refused_for_good() {
     let relay = Relay::start(Way::Good).await;
     let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(2 * PIECE)).await;
     let mut app = App::connect(sidecar.smtp).await;
-    assert!(app.say("EHLO app").await.contains("SIZE 131072"));
-    let reply = app.say("MAIL FROM:<billing@contoso.com> SIZE=131073").await;
+    assert!(app.say("EHLO app").await.contains("\n250-SIZE 65280\n"));
+    let reply = app.say("MAIL FROM:<billing@contoso.com> SIZE=65281").await;
     assert!(reply.starts_with("552 5.3.4 "), "{reply}");
 }
 
@@ -98,7 +105,7 @@ async fn a_fourth_message_is_451_when_no_connection_comes_free() {
     let _three = three_in_hand(&relay, &sidecar).await;
     let mut fourth = App::with_envelope(sidecar.smtp).await;
     fourth.write("DATA\r\n").await;
-    let reply = while_time_flies(fourth.reply()).await;
+    let reply = while_time_flies(STEP, || {}, fourth.reply()).await;
     assert!(reply.starts_with("451 4.4.5 ") && reply.contains("in use"), "{reply}");
 }
 
@@ -114,24 +121,52 @@ async fn slow_apps_hold_no_connection_from_others() {
     }
     let mut fourth = App::with_envelope(sidecar.smtp).await;
     fourth.write("DATA\r\n").await;
-    assert!(while_time_flies(fourth.reply()).await.starts_with("354 "));
+    assert!(while_time_flies(STEP, || {}, fourth.reply()).await.starts_with("354 "));
     fourth.write("Subject: x\r\n\r\nhello\r\n.\r\n").await;
     assert!(fourth.reply().await.starts_with("250 "));
     slow[0].write("Subject: slow\r\n\r\nhello\r\n.\r\n").await;
     assert!(slow[0].reply().await.starts_with("250 "), "the slow one is sent all the same");
 }
 
-/// Waits, with the clock set forward a little again and again.
-async fn while_time_flies<T>(event: impl Future<Output = T>) -> T {
-    let mut event = std::pin::pin!(event);
-    loop {
-        tokio::select! {
-            result = &mut event => return result,
-            () = tokio::time::sleep(Duration::from_millis(20)) => {
-                tokio::time::pause();
-                tokio::time::advance(Duration::from_millis(500)).await;
-                tokio::time::resume();
-            }
-        }
-    }
+#[tokio::test]
+async fn a_body_sent_blindly_behind_data_is_not_read_as_commands() {
+    let relay = Relay::start(Way::WaitsBehindDot).await;
+    let sidecar = Running::with(&relay).await;
+    let _three = three_in_hand(&relay, &sidecar).await;
+    let mut fourth = App::with_envelope(sidecar.smtp).await;
+    fourth.write("DATA\r\n").await;
+    // a request and its answer: by then the DATA above has been read
+    sidecar.metric("mail_egress_upstream_connections 3").await;
+    fourth.write("MAIL FROM:<body@contoso.com>\r\nNOOP\r\n.\r\n").await;
+    let reply = while_time_flies(STEP, || {}, fourth.reply()).await;
+    assert!(reply.starts_with("451 4.4.5 "), "{reply}");
+    let reply = fourth.reply().await;
+    assert!(reply.starts_with("421 4.5.1 "), "{reply}");
+    assert!(fourth.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_message_of_exactly_the_announced_size_is_sent() {
+    let relay = Relay::start(Way::Good).await;
+    let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(3 * PIECE)).await;
+    let mut app = App::connect(sidecar.smtp).await;
+    let hello = app.say("EHLO app").await;
+    let size = hello.lines().find_map(|line| line.strip_prefix("250-SIZE ")).unwrap();
+    app.say(&format!("MAIL FROM:<billing@contoso.com> SIZE={size}")).await;
+    app.say("RCPT TO:<ann@example.com>").await;
+    let message = format!("Subject: x\r\n\r\n{}", "0123456789ABCD\r\n".repeat(20_000));
+    let size = size.parse::<usize>().unwrap();
+    let reply = app.send(&format!("{}\r\n", &message[..size - 2])).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+}
+
+#[tokio::test]
+async fn a_message_announced_as_too_large_is_counted() {
+    let relay = Relay::start(Way::Good).await;
+    let sidecar = Running::with(&relay).await;
+    let mut app = App::connect(sidecar.smtp).await;
+    app.say("EHLO app").await;
+    let reply = app.say("MAIL FROM:<billing@contoso.com> SIZE=1000001").await;
+    assert!(reply.starts_with("552 5.3.4 "), "{reply}");
+    sidecar.metric(r#"mail_egress_messages_total{reason="MessageTooLarge",result="refused"} 1"#).await;
 }

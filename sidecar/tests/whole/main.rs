@@ -9,6 +9,7 @@ mod app;
 mod relay;
 mod running;
 
+mod abandons;
 mod admin;
 mod delivers;
 mod drains;

@@ -16,6 +16,8 @@ pub(crate) enum Way {
     Good,
     /// Says nothing behind the dot until it is allowed to.
     WaitsBehindDot,
+    /// Answers each RCPT only when it is allowed to.
+    WaitsAtRcpt,
     NoStartTls,
     /// Sends a reply in plaintext behind the 220 to STARTTLS.
     Injects,
@@ -38,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) commands: Vec<String>,
     /// Every message up to its dot, as it came.
     pub(crate) messages: Vec<String>,
+    /// Connections that have ended.
+    pub(crate) ended: usize,
 }
 
 impl Relay {
@@ -68,7 +72,11 @@ impl Relay {
         };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(peer.clone().serve(stream));
+                let peer = peer.clone();
+                tokio::spawn(async move {
+                    peer.clone().serve(stream).await;
+                    peer.note(|seen| seen.ended += 1);
+                });
             }
         });
         relay
@@ -134,6 +142,9 @@ impl Peer {
                 "QUIT" => "221 2.0.0 bye\r\n",
                 _ => "250 2.1.0 OK\r\n",
             };
+            if verb == "RCPT" && self.way == Way::WaitsAtRcpt {
+                self.answers.acquire().await.unwrap().forget();
+            }
             if stream.write_all(reply.as_bytes()).await.is_err() {
                 return false;
             }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mail_egress_sidecar::args::{Bytes, Cli, Command, Period, RunArgs};
 use mail_egress_sidecar::sidecar::{Ended, Sidecar};
@@ -79,6 +79,15 @@ impl Running {
         answer
     }
 
+    /// Waits until the metrics hold this line.
+    pub(crate) async fn until_metric(&self, line: &str) {
+        let began = Instant::now();
+        while !self.ask("GET", "/metrics").await.lines().any(|it| it == line) {
+            assert!(began.elapsed() < Duration::from_secs(10), "{line} does not come");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Asserts that the metrics hold this line.
     #[track_caller]
     pub(crate) fn metric(&self, line: &str) -> impl Future<Output = ()> + use<'_> {
@@ -86,6 +95,26 @@ impl Running {
         async move {
             let text = self.ask("GET", "/metrics").await;
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
+    }
+}
+
+/// Waits, with the clock set forward by a step again and again; `meanwhile` is done before each.
+pub(crate) async fn while_time_flies<T>(
+    step: Duration,
+    meanwhile: impl Fn(),
+    event: impl Future<Output = T>,
+) -> T {
+    let mut event = std::pin::pin!(event);
+    loop {
+        tokio::select! {
+            result = &mut event => return result,
+            () = tokio::time::sleep(Duration::from_millis(20)) => {
+                meanwhile();
+                tokio::time::pause();
+                tokio::time::advance(step).await;
+                tokio::time::resume();
+            }
         }
     }
 }

@@ -47,6 +47,9 @@ reasons! {
     /// The route's kind is not built yet.
     ROUTE_NOT_SUPPORTED = "RouteNotSupported", Mendable, WhenMended,
         "this version cannot send by this kind of route", "use a route of the kind exchangeOnline";
+    /// The EntraApp and the route are of different Microsoft clouds.
+    CLOUD_MISMATCH = "CloudMismatch", Mendable, WhenMended,
+        "the EntraApp and the MailRoute are of different Microsoft clouds", "give both the same cloud";
     /// The credential's kind is not built yet.
     CREDENTIAL_NOT_SUPPORTED = "CredentialNotSupported", Mendable, WhenMended,
         "this version cannot use this kind of credential", "use spec.credential.clientSecret in the EntraApp";

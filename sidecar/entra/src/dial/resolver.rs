@@ -55,6 +55,8 @@ impl Resolver {
         let options = dns.options_mut();
         options.timeout = options.timeout.min(QUERY);
         options.cache_size = CACHED;
+        // a pod's ndots of 5 would ask for login.example.com.shop.svc.cluster.local first
+        options.ndots = 1;
         // Ours comes first, for both families: the library would still ask DNS for the AAAA of
         // a name whose A is in the file.
         options.use_hosts_file = ResolveHosts::Never;

@@ -69,7 +69,7 @@ impl Session {
         } else if matches!(self.state, State::Mail(_)) {
             self.complain(&reply::MAIL_TWICE);
         } else if mail.size.is_some_and(|size| size > self.settings.max_message_bytes) {
-            self.say(&reply::TOO_LARGE);
+            self.decline(&reply::TOO_LARGE, Some(mail.from));
         } else {
             let Mail { from, body, smtputf8, size } = mail;
             self.state = State::Mail(Envelope { from, to: Vec::new(), body, smtputf8, size });
@@ -78,11 +78,12 @@ impl Session {
     }
 
     fn rcpt(&mut self, address: Address) {
-        let max = self.settings.max_recipients;
+        let (max, max_octets) = (self.settings.max_recipients, self.settings.max_recipient_octets);
         let State::Mail(envelope) = &mut self.state else {
             return self.complain(&self.out_of_order());
         };
-        if envelope.to.len() >= max {
+        let octets = |held: &[Address]| held.iter().map(|it| it.as_str().len()).sum::<usize>();
+        if envelope.to.len() >= max || octets(&envelope.to) + address.as_str().len() > max_octets {
             self.say(&reply::TOO_MANY_RECIPIENTS);
         } else if !envelope.smtputf8 && !address.is_ascii() {
             self.complain(&reply::NEEDS_SMTPUTF8);

@@ -3,18 +3,20 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    Event, Fed, Outcome, Shared,
+    Declined, Event, Fed, Outcome, Shared,
     line::{Cut, LineReader},
     sasl::Step,
 };
 use crate::{
-    Envelope, OutOfTurn,
+    Envelope, OutOfTurn, ReversePath,
     data::Unstuffer,
     reply::{self, NegativeReply, Reply},
 };
 
 /// Input is left alone when this much output waits to be written.
 const MUCH_OUTPUT: usize = 8 * 1024;
+/// More refusals than these are not noted until the caller has taken them.
+const MOST_DECLINED: usize = 64;
 
 /// One connection of an app, from the greeting to its end.
 pub struct Session {
@@ -23,6 +25,7 @@ pub struct Session {
     pub(super) authenticated: bool,
     lines: LineReader,
     output: Vec<u8>,
+    declined: Vec<Declined>,
     errors: u32,
     deadline: Option<Instant>,
     leaving: bool,
@@ -82,6 +85,7 @@ impl Session {
             authenticated: false,
             lines: LineReader::default(),
             output,
+            declined: Vec::new(),
             errors: 0,
             deadline,
             leaving: false,
@@ -125,6 +129,13 @@ impl Session {
     #[must_use]
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
+    }
+
+    /// What the session refused by itself since this was last asked, in order; none of it was or
+    /// will be an event.
+    #[must_use]
+    pub fn take_declined(&mut self) -> Vec<Declined> {
+        std::mem::take(&mut self.declined)
     }
 
     /// Answers [`Event::Data`] with 354: the message may come.
@@ -205,7 +216,19 @@ impl Session {
     }
 
     pub(super) fn say(&mut self, reply: &Reply) {
+        if reply.code() >= 400 {
+            self.decline(reply, None);
+        } else {
+            reply.write_to(&mut self.output);
+        }
+    }
+
+    /// Refuses; `message` is whose message that ends, if it does.
+    pub(super) fn decline(&mut self, reply: &Reply, message: Option<ReversePath>) {
         reply.write_to(&mut self.output);
+        if self.declined.len() < MOST_DECLINED {
+            self.declined.push(Declined { reply: reply.clone(), message });
+        }
     }
 
     /// Says what was wrong with a command, and enough when there were too many of them.
@@ -277,7 +300,8 @@ impl Session {
 
     /// Answers a message, or the question for it.
     fn conclude(&mut self, reply: &Reply, now: Instant) {
-        self.say(reply);
+        // the caller knows of it, by its own decision or by an event
+        reply.write_to(&mut self.output);
         self.state = State::Greeted;
         self.deadline = Some(now + self.settings.timeouts.command);
         if self.leaving {

@@ -1,5 +1,8 @@
 //! Which reply the app gets for what happened upstream.
 
+use std::time::Duration;
+
+use mail_egress_entra::fault::{self, Fault, Peer};
 use mail_egress_smtp::reply::{Enhanced, Status};
 
 use super::*;
@@ -67,23 +70,31 @@ fn a_lost_answer_may_have_been_delivered() {
 
 #[test]
 fn what_goes_wrong_on_the_way_is_451_with_the_cause() {
-    let tls = |error| Trouble::Tls(rustls::Error::InvalidCertificate(error));
+    let peer = || Peer { host: "relay.test".to_owned(), port: 587 };
+    let fault = |fault| Trouble::Fault { peer: peer(), fault };
+    let late = Fault::Timeout { phase: fault::Phase::Connection, within: Duration::from_secs(20) };
     for (trouble, reason, cause) in [
         (
-            Trouble::Connect("192.0.2.1:587: connection refused".to_owned()),
+            fault(Fault::Refused),
             "UpstreamUnreachable",
-            "192.0.2.1:587: connection refused",
+            "the relay relay.test:587 cannot be used: connection refused",
         ),
-        (Trouble::ConnectTimeout("h port 587".to_owned()), "UpstreamTimeout", "no connection to h port 587"),
+        (fault(late), "UpstreamTimeout", "no TCP connection within 20 s"),
+        (fault(Fault::NameNotFound), "UpstreamNameNotFound", "relay.test"),
+        (fault(Fault::CertificateUntrusted), "UpstreamCertificateUntrusted", "not trusted"),
         (
-            Trouble::Name { host: "relay.test".to_owned(), cause: ResolveError::Timeout },
-            "UpstreamNameNotFound",
-            "relay.test",
+            fault(Fault::CertificateName { presented: "other.test".to_owned() }),
+            "UpstreamCertificateName",
+            "another name: other.test",
         ),
-        (tls(CertificateError::UnknownIssuer), "UpstreamCertificateUntrusted", "UnknownIssuer"),
-        (tls(CertificateError::NotValidForName), "UpstreamCertificateName", "certificate"),
-        (tls(CertificateError::Expired), "UpstreamCertificateExpired", "certificate"),
-        (Trouble::Tls(rustls::Error::HandshakeNotComplete), "UpstreamTlsFailed", "handshake"),
+        (
+            fault(Fault::CertificateTime("has expired".to_owned())),
+            "UpstreamCertificateExpired",
+            "has expired",
+        ),
+        (fault(Fault::Tls("handshake".to_owned())), "UpstreamTlsFailed", "handshake"),
+        (fault(Fault::Closed(fault::Phase::Answer)), "UpstreamClosed", "closed"),
+        (Trouble::Slow, "UpstreamTimeout", "not handed over within 300 s"),
         (Trouble::Ending, "ShuttingDown", "ending"),
     ] {
         let (found, reply) = told(Err(trouble));

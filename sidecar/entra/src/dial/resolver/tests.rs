@@ -40,6 +40,26 @@ async fn resolver(a: Says, aaaa: Says) -> Resolver {
     Resolver::new(hosts, asking(server)).unwrap()
 }
 
+#[tokio::test]
+async fn a_name_with_a_dot_is_asked_for_as_it_is_before_the_search_list() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut connection = ConnectionConfig::udp();
+    connection.port = socket.local_addr().unwrap().port();
+    let mut server = NameServerConfig::udp(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    server.connections = vec![connection];
+    let search = vec!["svc.cluster.local".parse().unwrap()];
+    let config = ResolverConfig::from_parts(None, search, vec![server]);
+    let mut pods = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    pods.options_mut().ndots = 5;
+    let resolver = Resolver::new(Hosts::default(), pods).unwrap();
+    let asking = tokio::spawn(async move { resolver.addresses(&peer("mx.test")).await });
+    let mut packet = [0; 1500];
+    let (length, _) = socket.recv_from(&mut packet).await.unwrap();
+    let asked = Message::from_vec(&packet[..length]).unwrap();
+    asking.abort();
+    assert_eq!(asked.queries[0].name().to_string(), "mx.test.");
+}
+
 fn answer(asked: &Message, says: Says) -> Option<Message> {
     let query = &asked.queries[0];
     let mut answer = Message::response(asked.metadata.id, asked.metadata.op_code);
