@@ -33,6 +33,7 @@ pub use publish::PublishError;
 pub use secret::SecretError;
 pub use serving::Serving;
 
+use crate::backoff::Backoff;
 use crate::causes::Causes;
 use crate::leader::{Leadership, Term};
 use certificate::Leaf;
@@ -43,7 +44,7 @@ use stored::Stored;
 /// that somebody removes is back after this.
 const RESYNC: Duration = Duration::from_secs(60);
 /// Time before the next attempt after a failure.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY: Backoff = Backoff { first: Duration::from_secs(5), longest: RESYNC };
 /// How long one request to the API server may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(8);
 
@@ -115,20 +116,25 @@ impl Authority {
     /// logged and tried again, and the certificate at hand is served on.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut failures = 0;
         loop {
             let term = self.leadership.term();
-            let pause = match self.round(term.as_ref()).await {
-                Ok(()) => RESYNC,
+            match self.round(term.as_ref()).await {
+                Ok(()) => failures = 0,
                 Err(error) => {
-                    warn!(error = %Causes(&error), "the webhook's certificates are not as they have to be");
-                    RETRY
+                    failures += 1;
+                    warn!(
+                        failures,
+                        error = %Causes(&error),
+                        "the webhook's certificates are not as they have to be"
+                    );
                 }
-            };
+            }
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
                 () = self.change_since(term) => {}
-                () = sleep(pause) => {}
+                () = sleep(pause(failures, rand::random())) => {}
             }
         }
     }
@@ -225,6 +231,14 @@ impl Authority {
 
     fn secret(&self) -> secret::CaSecret {
         secret::CaSecret::new(&self.client, &self.settings.namespace, &self.settings.secret)
+    }
+}
+
+/// Time until the next round, after so many failures in a row.
+fn pause(failures: u32, spread: f64) -> Duration {
+    match failures {
+        0 => RESYNC,
+        failures => RETRY.delay(failures, spread),
     }
 }
 

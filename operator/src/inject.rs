@@ -70,6 +70,9 @@ pub struct Injection {
     pub patch: json_patch::Patch,
     /// Whether the pod had no sidecar before: true once per pod, however often admission asks.
     pub is_first: bool,
+    /// What to tell whoever creates the pod; said the first time only, since what others have added
+    /// by the second is not the user's.
+    pub warnings: Vec<String>,
 }
 
 /// Why a pod is left alone.
@@ -111,10 +114,12 @@ pub fn inject(pod: &Pod, namespace: &str, settings: &Settings) -> Decision {
 fn decide(pod: &Pod, label: &str, namespace: &str, settings: &Settings) -> Result<Injection, Refusal> {
     obstacles::check(pod, namespace, settings)?;
     let wishes = Wishes::read(pod, label, &settings.resources)?;
+    let is_first = !is_injected(pod);
     Ok(Injection {
         sender: wishes.sender.clone(),
         patch: patch::build(pod, namespace, &wishes, settings),
-        is_first: !is_injected(pod),
+        is_first,
+        warnings: if is_first { wishes.warnings } else { Vec::new() },
     })
 }
 

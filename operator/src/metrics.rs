@@ -34,6 +34,7 @@ struct Inner {
     active_workers: IntGaugeVec,
     most_workers: IntGaugeVec,
     watch_errors: IntCounterVec,
+    watch_synced: IntGaugeVec,
     secret_conflicts: IntCounterVec,
     leading: IntGaugeVec,
 }
@@ -109,6 +110,11 @@ impl Metrics {
             watch_errors: counter(
                 "mail_egress_watch_errors_total",
                 "Watches that were interrupted by an error, by kind.",
+                &["kind"],
+            )?,
+            watch_synced: gauge(
+                "mail_egress_watch_synced",
+                "1 once a watch has listed all there is, by kind; no replica leads before all have.",
                 &["kind"],
             )?,
             secret_conflicts: counter(
@@ -191,6 +197,13 @@ impl Metrics {
     pub fn watch_failed(&self, kind: &'static str) {
         if let Ok(counter) = self.inner.watch_errors.get_metric_with_label_values(&[kind]) {
             counter.inc();
+        }
+    }
+
+    /// Whether a watch has listed all there is.
+    pub fn watch_synced(&self, kind: &'static str, synced: bool) {
+        if let Ok(gauge) = self.inner.watch_synced.get_metric_with_label_values(&[kind]) {
+            gauge.set(synced.into());
         }
     }
 

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use crate::{
     admin::{self, Check},
     args::RunArgs,
-    authority::{self, Authority},
+    authority::{self, Authority, Serving},
     controller::Settings,
     inject,
     leader::{Election, Timing},
@@ -92,7 +92,6 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
     }
     .enter();
     metrics.leading(LEASE, false);
-    metrics.registry().register(Box::new(State::new(stores.clone(), leadership.clone())?))?;
     let (authority, serving) = Authority::new(
         client.clone(),
         authority::Settings {
@@ -104,6 +103,8 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
         leadership.clone(),
         Timestamp::now,
     );
+    let state = State::new(stores.clone(), leadership.clone(), serving.clone())?;
+    metrics.registry().register(Box::new(state))?;
     let tls = serving.server_config().context("the webhook's TLS cannot be set up")?;
     let webhook = Webhook::new(injection(args), metrics.registry())?;
     let settings = Settings {
@@ -115,7 +116,7 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
         identity: args.identity.clone(),
         client,
         leadership,
-        synced: synced.clone(),
+        synced,
         stores,
         changes,
         tokens,
@@ -126,10 +127,6 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
     let gauge = metrics.clone();
     let admin = bind("--admin-address", args.admin_address).await?;
     let admission = bind("--webhook-address", args.webhook_address).await?;
-    let checks = vec![
-        Check { name: "watches", passes: Box::new(move || synced.all()) },
-        Check { name: "certificate", passes: Box::new(move || serving.is_ready(Timestamp::now())) },
-    ];
     info!(
         version = env!("CARGO_PKG_VERSION"),
         namespace = args.namespace,
@@ -141,7 +138,7 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
 
     let mut parts = Parts::default();
     parts.spawn("watches", watching);
-    parts.spawn("admin", admin::serve(admin, checks, metrics.clone()));
+    parts.spawn("admin", admin::serve(admin, checks(serving), metrics.clone()));
     parts.spawn("authority", authority.run(pending()));
     let (close, closed) = oneshot::channel::<()>();
     let mut admission = tokio::spawn(webhook::serve(admission, tls, webhook, gone(closed)));
@@ -176,6 +173,12 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
     drop(close);
     finish(admission).await;
     result
+}
+
+/// What must be so before pods are sent here: that the webhook can be spoken to. It decides from
+/// memory, so a watch that hangs, or a kind whose CRD is absent, is no reason to refuse pods.
+fn checks(serving: Serving) -> Vec<Check> {
+    vec![Check { name: "certificate", passes: Box::new(move || serving.is_ready(Timestamp::now())) }]
 }
 
 /// What the webhook decides with.
@@ -253,5 +256,18 @@ impl Asked {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::testing::Certificates;
+
+    #[test]
+    fn is_ready_with_a_certificate_whatever_the_watches_do() {
+        let checks = checks(Certificates::new().serving);
+        assert_eq!(checks.iter().map(|check| check.name).collect::<Vec<_>>(), ["certificate"]);
+        assert!(checks.iter().all(|check| (check.passes)()));
     }
 }

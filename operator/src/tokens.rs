@@ -10,6 +10,7 @@ mod kept;
 mod key;
 mod run;
 pub mod schedule;
+mod slots;
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,8 @@ use jiff::Timestamp;
 use mail_egress_entra::{TokenClient, TokenRequest};
 use tokio::sync::Notify;
 
-pub use credential::{Lookup, secret_name, want};
+use crate::watches::{Change, Changes, Stores};
+pub use credential::{Lookup, secret_name, want_from};
 pub use entry::{Entry, Held, Standing, Want};
 pub use key::{Fingerprint, Key};
 pub use run::Surroundings;
@@ -36,13 +38,6 @@ pub struct Tokens {
     idle_after: Duration,
 }
 
-/// One request that is due.
-struct Due {
-    key: Key,
-    request: TokenRequest,
-    fingerprint: Fingerprint,
-}
-
 impl Tokens {
     /// No tokens yet. `idle_after` is how long one is kept that nobody wants any more: longer than
     /// the time between two looks at every sender.
@@ -54,39 +49,33 @@ impl Tokens {
     /// Says what is wanted, and returns what can be done now, without waiting. Whoever wants a
     /// token says so again at least each `idle_after`; a change of the answer is announced.
     #[must_use]
-    pub fn want(&self, key: &Key, want: Want, now: Timestamp) -> Standing {
+    pub fn want(&self, key: &Key, want: &Want, now: Timestamp) -> Standing {
         let mut entries = self.entries();
         let entry = entries.entry(key.clone()).or_insert_with(|| Entry::new(Instant::now()));
-        if entry.want(want, Instant::now()) {
+        if entry.want(want, Instant::now(), now) {
             self.woken.notify_one();
         }
         entry.standing(now)
     }
 
-    /// Where the tokens of one app stand, without wanting any; the scopes in their order.
+    /// Where a token stands with what could be asked for it today, without wanting any; `None`
+    /// where nobody has wanted it of late.
     #[must_use]
-    pub fn standings(&self, app: &str, now: Timestamp) -> Vec<(String, Standing)> {
-        let entries = self.entries();
-        let of_app = entries.iter().filter(|(key, _)| key.app == app);
-        let mut standings: Vec<_> =
-            of_app.map(|(key, entry)| (key.scope.clone(), entry.standing(now))).collect();
-        standings.sort_by(|(a, _), (b, _)| a.cmp(b));
-        standings
+    pub fn standing(&self, key: &Key, today: &Want, now: Timestamp) -> Option<Standing> {
+        self.entries().get(key).map(|entry| entry.standing_with(today, now))
     }
 
-    /// Marks what is due as being asked for, and tells when to look again.
-    fn due(&self, now: Timestamp) -> (Vec<Due>, Option<Timestamp>) {
+    /// Claims what is due to be asked for, and tells when to look again.
+    fn due(&self, now: Timestamp) -> (Vec<Key>, Option<Timestamp>) {
         let mut due = Vec::new();
         let mut again: Option<Timestamp> = None;
         for (key, entry) in self.entries().iter_mut() {
             let end = entry.held().map(|held| held.token.expires_at).filter(|end| *end > now);
             let next = match entry.next(now, key.spread()) {
                 Some(Next::Ask) => {
-                    due.extend(entry.ask().map(|(request, fingerprint)| Due {
-                        key: key.clone(),
-                        request,
-                        fingerprint,
-                    }));
+                    if entry.claim() {
+                        due.push(key.clone());
+                    }
                     None
                 }
                 Some(Next::Wait(until)) => Some(until),
@@ -97,9 +86,37 @@ impl Tokens {
         (due, again)
     }
 
+    /// The request for a token that was claimed, made from the cluster as it is now; `None` where
+    /// nothing is to be sent any more.
+    fn begin(&self, key: &Key, stores: &Stores, now: Timestamp) -> Option<(TokenRequest, Fingerprint)> {
+        let today = credential::today(key, stores);
+        self.entries().get_mut(key)?.begin(today, Instant::now(), now)
+    }
+
+    /// Forgets the tokens of apps that are gone or have another scope now, and those that nobody
+    /// wants any more; tells that nothing is known of them.
+    fn forget(&self, stores: &Stores, changes: &Changes) -> Vec<Key> {
+        let now = Instant::now();
+        let mut gone = Vec::new();
+        self.entries().retain(|key, entry| {
+            let keep = entry.idle(now) <= self.idle_after && stores.app_asks_for(&key.app, &key.scope);
+            if !keep {
+                gone.push(key.clone());
+            }
+            keep
+        });
+        for key in &gone {
+            changes.announce(Change::Token(key.app.clone()));
+        }
+        gone
+    }
+
     /// A poisoned lock holds whole entries all the same: none is changed in more than one step
     /// that could panic.
     fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use clap::Parser;
-use mail_egress_crds::names::{LABEL_SENDER, SECRET_TYPE_SENDER};
+use mail_egress_crds::names::{LABEL_SENDER, SECRET_TYPE_SENDER, SENDER_SECRET_PREFIX};
 use mail_egress_operator::args::{Args, Command};
 use mail_egress_operator::webhook::{MUTATE_PATH, WEBHOOK_NAME};
 use serde_json::{Value, json};
@@ -80,6 +80,26 @@ fn the_confinement_speaks_of_the_operators_account_and_of_its_type() {
     assert_eq!(document("ValidatingAdmissionPolicyBinding")["spec"]["validationActions"], json!(["Deny"]));
 }
 
+/// A pod mounts the Secret by its name: what is refused by name must be let in by the conditions.
+#[test]
+fn the_confinement_keeps_the_names_that_pods_mount_for_the_operator() {
+    let policy = document("ValidatingAdmissionPolicy");
+    let spec = &policy["spec"];
+    let rule = format!("object.metadata.?name.orValue('').startsWith('{SENDER_SECRET_PREFIX}')");
+    let own =
+        format!("request.namespace != '{}'", document("Namespace")["metadata"]["name"].as_str().unwrap());
+    let variable =
+        spec["variables"].as_array().unwrap().iter().find(|v| v["name"] == "takesOurName").unwrap();
+    for expression in [&spec["matchConditions"][0]["expression"], &variable["expression"]] {
+        let expression = expression.as_str().unwrap();
+        assert!(expression.contains(&rule) && expression.contains(&own), "{expression}");
+    }
+    let refusals = spec["validations"].as_array().unwrap();
+    let refusal =
+        refusals.iter().find(|rule| rule["expression"].to_string().contains("takesOurName")).unwrap();
+    assert!(refusal["message"].as_str().unwrap().contains("choose another name"));
+}
+
 /// What the design promises of the cluster-wide role.
 #[test]
 fn the_cluster_wide_role_reads_no_secret_and_writes_nothing_by_a_wildcard() {
@@ -101,6 +121,8 @@ fn only_mailsenders_are_for_app_teams() {
     let aggregated = documents().into_iter().filter(|document| {
         document["metadata"]["labels"].to_string().contains("rbac.authorization.k8s.io/aggregate-to-")
     });
+    let aggregated: Vec<_> = aggregated.collect();
+    assert_eq!(aggregated.len(), 2);
     for role in aggregated {
         for rule in role["rules"].as_array().unwrap() {
             assert_eq!(rule["resources"], json!(["mailsenders"]), "{}", role["metadata"]["name"]);

@@ -34,14 +34,6 @@ impl Serving {
         self.leaf.borrow().as_ref().map(|leaf| leaf.validity.end)
     }
 
-    /// Waits for the first certificate. Pending for ever where the authority has ended before.
-    pub async fn ready(&self) {
-        let mut leaf = self.leaf.clone();
-        if leaf.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
     /// The TLS side of the webhook: TLS 1.2 or 1.3, HTTP/1.1, no client certificates.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(tls::provider())

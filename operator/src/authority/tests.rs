@@ -138,13 +138,17 @@ fn anchors(server: &ApiServer) -> usize {
 
 const MINUTES: fn(u64) -> Duration = |minutes| Duration::from_secs(minutes * 60);
 
+#[test]
+fn a_round_that_fails_again_and_again_is_tried_ever_more_rarely() {
+    let seconds = [0, 1, 2, 3, 100].map(|failures| pause(failures, 0.5).as_secs());
+    assert_eq!(seconds, [60, 5, 10, 20, 60]);
+}
+
 /// One test, for the clock of the operators is one: a year in the life of two replicas.
 #[tokio::test(start_paused = true)]
 async fn two_replicas_share_a_ca_rotate_it_and_heal_what_is_done_to_it() {
     let server = with_configuration();
     let (a, b) = (replica(&server, "a"), replica(&server, "b"));
-    a.serving.ready().await;
-    b.serving.ready().await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(anchors(&server), 1, "one CA, whoever came first, and no wait for the resync");
     for replica in [&a, &b] {

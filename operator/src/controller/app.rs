@@ -18,7 +18,7 @@ use super::{
     validate::honoured,
 };
 use crate::{
-    tokens::{Standing, secret_name, want},
+    tokens::{Key, Standing, want_from},
     watches::{Change, Changes},
 };
 
@@ -37,13 +37,10 @@ pub(super) async fn run(context: Arc<Context>, changes: &Changes) {
 async fn reconcile(app: Arc<EntraApp>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let name = app.name_any();
     let spec = &app.spec;
-    let wanted = context.stores.credential(secret_name(spec).unwrap_or_default(), |lookup| {
-        want(spec, spec.exchange_scope(), lookup, &context.settings.namespace)
-    });
-    let standings = context.tokens.standings(&name, Timestamp::now());
-    let of_today = |(scope, standing)| (scope == spec.exchange_scope()).then_some(standing);
-    let standings: Vec<_> = standings.into_iter().filter_map(of_today).collect();
-    let findings = judge(spec, &name, wanted.request.err(), &standings);
+    let today = want_from(spec, spec.exchange_scope(), &context.stores);
+    let key = Key { app: name.clone(), scope: spec.exchange_scope().to_owned() };
+    let standing = context.tokens.standing(&key, &today, Timestamp::now());
+    let findings = judge(spec, &name, today.request.err(), standing.as_ref());
     report(&context, app.as_ref(), &findings).await?;
     Ok(Action::await_change())
 }
@@ -53,10 +50,10 @@ fn judge(
     spec: &EntraAppSpec,
     name: &str,
     unusable: Option<Diagnosis>,
-    standings: &[Standing],
+    standing: Option<&Standing>,
 ) -> Vec<Finding> {
     let accepted = accept(spec, name);
-    let (credential, trouble) = credential(unusable, standings);
+    let (credential, trouble) = credential(unusable, standing);
     let trouble = accepted.as_ref().err().or(trouble.as_ref());
     let summary = match trouble {
         Some(trouble) => Finding::no(condition::READY, trouble),
@@ -85,24 +82,23 @@ fn accept(spec: &EntraAppSpec, name: &str) -> Result<(), Diagnosis> {
 
 /// CredentialReady, and what keeps tokens from being had. A fault on the way to Entra says nothing
 /// against the credential, and does no harm while a token is held.
-fn credential(unusable: Option<Diagnosis>, standings: &[Standing]) -> (Finding, Option<Diagnosis>) {
+fn credential(unusable: Option<Diagnosis>, standing: Option<&Standing>) -> (Finding, Option<Diagnosis>) {
     let type_ = condition::CREDENTIAL_READY;
     if let Some(unusable) = unusable {
         return (Finding::no(type_, &unusable), Some(unusable));
     }
-    let trouble = standings.iter().find_map(|standing| match standing {
-        Standing::Held { trouble, .. } => trouble.clone().map(|trouble| (trouble, true)),
-        Standing::Missing(trouble) => Some((trouble.clone(), false)),
-        Standing::Awaited { .. } => None,
-    });
-    let held = standings.iter().any(|standing| matches!(standing, Standing::Held { .. }));
+    let (held, trouble) = match standing {
+        Some(Standing::Held { trouble, .. }) => (true, trouble.clone()),
+        Some(Standing::Missing(trouble)) => (false, Some(trouble.clone())),
+        Some(Standing::Awaited { .. }) | None => (false, None),
+    };
     match trouble {
         None if held => (Finding::yes(type_, "Entra took the credential"), None),
         None => (
             Finding::yes(type_, "the credential is there; Entra sees it when the first sender needs a token"),
             None,
         ),
-        Some((trouble, covered)) => match (trouble.class, covered) {
+        Some(trouble) => match (trouble.class, held) {
             (Class::Mendable | Class::Permanent, _) => (Finding::no(type_, &trouble), Some(trouble)),
             (Class::Transient | Class::Uncertain, true) => {
                 let reason = "RenewalFailing";
@@ -137,8 +133,8 @@ mod tests {
         Standing::Held { token, trouble: trouble.map(local) }
     }
 
-    fn lines(spec: &EntraAppSpec, unusable: Option<Diagnosis>, standings: &[Standing]) -> Vec<String> {
-        let findings = judge(spec, "contoso", unusable, standings);
+    fn lines(spec: &EntraAppSpec, unusable: Option<Diagnosis>, standing: Option<&Standing>) -> Vec<String> {
+        let findings = judge(spec, "contoso", unusable, standing);
         findings.iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason)).collect()
     }
 
@@ -152,28 +148,28 @@ mod tests {
     #[test]
     fn is_ready_with_a_credential_that_entra_has_not_refused() {
         let spec = spec(&serde_json::json!({}));
-        assert_eq!(lines(&spec, None, &[]), ALL_WELL);
-        assert_eq!(lines(&spec, None, &[held(None)]), ALL_WELL);
+        assert_eq!(lines(&spec, None, None), ALL_WELL);
+        assert_eq!(lines(&spec, None, Some(&held(None))), ALL_WELL);
     }
 
     #[test]
     fn a_credential_that_is_missing_or_refused_is_said_though_a_token_is_held() {
         let spec = spec(&serde_json::json!({}));
-        let missing = lines(&spec, Some(local(reason::CREDENTIAL_NOT_FOUND)), &[held(None)]);
+        let missing = lines(&spec, Some(local(reason::CREDENTIAL_NOT_FOUND)), Some(&held(None)));
         assert_eq!(missing[0], "Ready=False CredentialNotFound");
         assert_eq!(missing[2], "CredentialReady=False CredentialNotFound");
         assert_eq!(missing[4], "Stalled=True CredentialNotFound");
-        let refused = lines(&spec, None, &[held(Some(reason::ENTRA_TLS_FAILED))]);
+        let refused = lines(&spec, None, Some(&held(Some(reason::ENTRA_TLS_FAILED))));
         assert_eq!(refused[0], "Ready=False EntraTlsFailed");
     }
 
     #[test]
     fn a_fault_on_the_way_counts_only_without_a_token() {
         let spec = spec(&serde_json::json!({}));
-        let covered = lines(&spec, None, &[held(Some(reason::ENTRA_TIMEOUT))]);
+        let covered = lines(&spec, None, Some(&held(Some(reason::ENTRA_TIMEOUT))));
         assert_eq!(covered[0], "Ready=True Ready");
         assert_eq!(covered[2], "CredentialReady=True RenewalFailing");
-        let bare = lines(&spec, None, &[Standing::Missing(local(reason::ENTRA_TIMEOUT))]);
+        let bare = lines(&spec, None, Some(&Standing::Missing(local(reason::ENTRA_TIMEOUT))));
         assert_eq!(bare[0], "Ready=False EntraTimeout");
         assert_eq!(bare[2], "CredentialReady=Unknown EntraTimeout");
         assert_eq!(bare[4], "Reconciling=True EntraTimeout");
@@ -183,17 +179,17 @@ mod tests {
     fn suspension_and_a_bad_ca_are_not_accepted() {
         let suspended = spec(&serde_json::json!({"suspend": true}));
         assert_eq!(
-            lines(&suspended, None, &[])[..2],
+            lines(&suspended, None, None)[..2],
             ["Ready=False AppSuspended", "Accepted=False AppSuspended"]
         );
         let bad = spec(&serde_json::json!({"endpoint": {"caBundle": "no certificate"}}));
-        assert_eq!(lines(&bad, None, &[])[1], "Accepted=False CaBundleInvalid");
+        assert_eq!(lines(&bad, None, None)[1], "Accepted=False CaBundleInvalid");
     }
 
     #[test]
     fn names_what_is_set_and_has_no_effect_yet() {
         let spec = spec(&serde_json::json!({"endpoint": {"graphScope": "https://graph.test/.default"}}));
-        let findings = judge(&spec, "contoso", None, &[]);
+        let findings = judge(&spec, "contoso", None, None);
         assert_eq!((findings[0].status, findings[3].status), (Status::True, Status::False));
         assert!(findings[3].message.contains("spec.endpoint.graphScope"), "{}", findings[3].message);
     }

@@ -17,9 +17,13 @@ pub(super) enum ApplyError {
     /// Say so in the status, and look again later: somebody has to act.
     #[error("{}", .0.sentence())]
     Refused(Box<Diagnosis>),
-    /// The namespace is going or gone, and the sender with it: do nothing.
+    /// The namespace is going, and the sender with it: do nothing.
     #[error("the namespace is going")]
-    NamespaceGone,
+    NamespaceGoing,
+    /// The API server knows no such namespace, as one does whose cache lags behind: if the sender
+    /// is still there, look again later.
+    #[error("the namespace is not there")]
+    NotFound,
     /// Try again: the API server was not reached, or had a fault of its own.
     #[error(transparent)]
     Unavailable(#[from] WriteError),
@@ -52,8 +56,8 @@ fn judge(status: &Status, namespace: &str, name: &str) -> Option<ApplyError> {
             .with_fix(&format!("kubectl delete secret {name} -n {namespace}; nothing else may use that name"))
     };
     let refused = match status.code {
-        403 if going => return Some(ApplyError::NamespaceGone),
-        404 => return Some(ApplyError::NamespaceGone),
+        403 if going => return Some(ApplyError::NamespaceGoing),
+        404 => return Some(ApplyError::NotFound),
         422 if of_field("type") => conflict("of another type"),
         422 if of_field("data") => conflict("that is immutable"),
         400..=499 if status.code != 409 && status.code != 429 => {
@@ -79,7 +83,9 @@ mod tests {
     fn reason(status: &Status) -> Option<String> {
         match judge(status, "shop", "mail-egress-billing")? {
             ApplyError::Refused(diagnosis) => Some(diagnosis.reason.to_owned()),
-            other @ (ApplyError::NamespaceGone | ApplyError::Unavailable(_)) => Some(other.to_string()),
+            other @ (ApplyError::NamespaceGoing | ApplyError::NotFound | ApplyError::Unavailable(_)) => {
+                Some(other.to_string())
+            }
         }
     }
 
@@ -109,8 +115,12 @@ mod tests {
         let causes = serde_json::json!([{"reason": "NamespaceTerminating", "message": "", "field": "metadata.namespace"}]);
         let terminating = status(403, "Forbidden", "being terminated", &causes);
         assert_eq!(reason(&terminating).as_deref(), Some("the namespace is going"));
-        let gone = status(404, "NotFound", "namespaces \"shop\" not found", &serde_json::json!([]));
-        assert_eq!(reason(&gone).as_deref(), Some("the namespace is going"));
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_found_may_be_there_all_the_same() {
+        let status = status(404, "NotFound", "namespaces \"shop\" not found", &serde_json::json!([]));
+        assert_eq!(reason(&status).as_deref(), Some("the namespace is not there"));
     }
 
     #[test]

@@ -54,8 +54,7 @@ async fn reconcile(sender: Arc<MailSender>, context: Arc<Context>) -> Result<Act
     let refused = match apply(&context.writer, &secret).await {
         Ok(()) => None,
         Err(ApplyError::Refused(diagnosis)) => Some(*diagnosis),
-        Err(ApplyError::NamespaceGone) => return Ok(Action::await_change()),
-        Err(ApplyError::Unavailable(error)) => return Err(error.into()),
+        Err(error) => return unwritten(error, context.settings.resync),
     };
     if let Some(refused) = &refused {
         context.metrics.apply_failed(refused.reason);
@@ -65,6 +64,16 @@ async fn reconcile(sender: Arc<MailSender>, context: Arc<Context>) -> Result<Act
     match refused {
         Some(refused) => Err(ReconcileError::Refused(refused.sentence())),
         None => Ok(Action::requeue(spread(context.settings.resync))),
+    }
+}
+
+/// What is done next about a Secret that was not applied, for a reason that no status tells.
+fn unwritten(error: ApplyError, resync: Duration) -> Result<Action, ReconcileError> {
+    match error {
+        ApplyError::NamespaceGoing => Ok(Action::await_change()),
+        ApplyError::NotFound => Ok(Action::requeue(spread(resync))),
+        ApplyError::Refused(diagnosis) => Err(ReconcileError::Refused(diagnosis.sentence())),
+        ApplyError::Unavailable(error) => Err(error.into()),
     }
 }
 

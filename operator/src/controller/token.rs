@@ -14,7 +14,7 @@ use super::{
     condition::{Finding, Status},
     validate::{Validated, Verdict},
 };
-use crate::tokens::{Key, Standing, want};
+use crate::tokens::{Key, Standing, want_from};
 
 /// How long a sender waits for the first answer before it is told that there is no token yet: its
 /// Secret is then written once and not twice, and a pod that starts meanwhile need not wait for the
@@ -35,12 +35,8 @@ pub(super) fn token(verdict: &Verdict, context: &Context) -> Decision {
         Err(denied) => Decision::Now(Orders::Refuse(denied.clone()), not_asked()),
         Ok(validated) => {
             let key = Key { app: validated.app().name_any(), scope: validated.scope().to_owned() };
-            let (stores, namespace) = (&context.stores, &context.settings.namespace);
-            let app = &validated.app().spec;
-            let wanted = stores.credential(crate::tokens::secret_name(app).unwrap_or_default(), |lookup| {
-                want(app, &key.scope, lookup, namespace)
-            });
-            let standing = context.tokens.want(&key, wanted, Timestamp::now());
+            let wanted = want_from(&validated.app().spec, &key.scope, &context.stores);
+            let standing = context.tokens.want(&key, &wanted, Timestamp::now());
             decide(validated, standing, Instant::now())
         }
     }

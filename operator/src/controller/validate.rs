@@ -205,6 +205,7 @@ fn accept(sender: &MailSender, references: &References) -> Result<bool, Diagnosi
 fn way_out(app: Arc<EntraApp>, route: &MailRoute) -> Result<Validated, Diagnosis> {
     match route.spec.way() {
         Some(Way::ExchangeOnline(exchange)) => {
+            of_one_cloud(&app, route, exchange)?;
             let smtp = exchange_online(route, exchange)?;
             let scope = app.spec.exchange_scope().to_owned();
             Ok(Validated { scope, app, route: Route::ExchangeOnline(smtp) })
@@ -219,6 +220,24 @@ fn way_out(app: Arc<EntraApp>, route: &MailRoute) -> Result<Validated, Diagnosis
         )
         | None => Err(route_not_supported(route)),
     }
+}
+
+/// A token is good in its own cloud only, and must not be shown to another. Where a scope or a host
+/// is set by hand, whoever set it knows better.
+fn of_one_cloud(app: &EntraApp, route: &MailRoute, exchange: &ExchangeOnline) -> Result<(), Diagnosis> {
+    let scope = app.spec.endpoint.as_ref().and_then(|endpoint| endpoint.exchange_scope.as_ref());
+    let (ours, theirs) = (app.spec.cloud, exchange.cloud);
+    if scope.is_some() || exchange.host.is_some() || ours == theirs {
+        return Ok(());
+    }
+    let (app, route) = (app.name_any(), route.name_any());
+    Err(local(reason::CLOUD_MISMATCH)
+        .with_cause(&format!(
+            "the EntraApp {app} is of the cloud {ours:?} and the MailRoute {route} of the cloud {theirs:?}"
+        ))
+        .with_fix(&format!(
+            "use a MailRoute with spec.exchangeOnline.cloud: {ours:?} in the MailSender, or correct spec.cloud of the EntraApp {app}"
+        )))
 }
 
 /// What the sidecar needs to know of Exchange Online, checked so far as it can be from here.

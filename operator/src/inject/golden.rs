@@ -311,8 +311,20 @@ fn refuses_labels_and_annotations_that_cannot_be_meant() {
             "{refused}"
         );
     }
-    let slip = refusal(&annotated(&pod, "smtp-prot", "2526")).to_string();
-    assert!(slip.contains("mail-egress.io/smtp-prot is not known") && slip.contains("smtp-port"), "{slip}");
+}
+
+#[test]
+fn an_annotation_that_is_not_known_is_warned_of_once_and_the_pod_injected() {
+    let slip = annotated(&pod("bare"), "smtp-prot", "2526");
+    let Decision::Inject(first) = decide(&slip) else { panic!("not injected") };
+    assert!(first.is_first && !first.patch.0.is_empty());
+    let warning = "mail-egress: the annotation mail-egress.io/smtp-prot is not known and has no effect; known are smtp-port, ";
+    assert!(first.warnings.len() == 1 && first.warnings[0].starts_with(warning), "{:?}", first.warnings);
+    let Decision::Inject(again) = decide(&patched(&slip)) else { panic!("not injected") };
+    assert_eq!(again.warnings, [""; 0]);
+    let long = annotated(&pod("bare"), &"x".repeat(200), "");
+    let Decision::Inject(long) = decide(&long) else { panic!("not injected") };
+    assert!(long.warnings[0].len() <= 256, "{}", long.warnings[0].len());
 }
 
 #[test]

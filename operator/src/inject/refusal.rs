@@ -56,14 +56,6 @@ pub enum Refusal {
         /// What it must be.
         expected: String,
     },
-    /// An annotation under our prefix that we do not know: perhaps a slip of the pen.
-    #[error("the annotation {annotation} is not known to this version; known are {known}")]
-    UnknownAnnotation {
-        /// The annotation's key, shortened.
-        annotation: String,
-        /// Those that are.
-        known: String,
-    },
     /// A container of the pod declares the port that the sidecar would listen on.
     #[error(
         "the container {container} declares the port {port}, which the sidecar needs for {purpose}; choose another for the sidecar by the annotation {annotation}"
@@ -120,7 +112,6 @@ impl Refusal {
             Self::OperatorNamespace { .. } => "OperatorNamespace",
             Self::InvalidLabel { .. } => "InvalidLabel",
             Self::InvalidAnnotation { .. } => "InvalidAnnotation",
-            Self::UnknownAnnotation { .. } => "UnknownAnnotation",
             Self::PortTaken { .. } => "PortTaken",
             Self::ContainerNameTaken { .. } | Self::VolumeNameTaken { .. } => "NameTaken",
             Self::VolumeMounted { .. } => "VolumeMounted",

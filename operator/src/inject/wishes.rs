@@ -18,6 +18,8 @@ const KNOWN: [&str; 6] =
     [ANNOTATION_SMTP_PORT, ANNOTATION_ADMIN_PORT, CPU_REQUEST, MEMORY_REQUEST, CPU_LIMIT, MEMORY_LIMIT];
 /// How much of a bad value is repeated.
 const SHOWN: usize = 64;
+/// How many annotations are warned of.
+const WARNINGS: usize = 3;
 
 /// A valid request for a sidecar.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,8 @@ pub(super) struct Wishes {
     pub(super) sender: String,
     pub(super) ports: Ports,
     pub(super) resources: Resources,
+    /// What to tell whoever creates the pod; the pod gets its sidecar all the same.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Wishes {
@@ -33,7 +37,6 @@ impl Wishes {
         if !is_name(label) {
             return Err(Refusal::InvalidLabel { value: shown(label) });
         }
-        known(pod)?;
         let spec = pod.spec.as_ref().ok_or(Refusal::NoSpec)?;
         let ports = Ports::choose(spec, port(pod, ANNOTATION_SMTP_PORT)?, port(pod, ANNOTATION_ADMIN_PORT)?)?;
         let texts = Texts {
@@ -47,7 +50,7 @@ impl Wishes {
             value: invalid.value,
             expected: invalid.expected,
         })?;
-        Ok(Self { sender: label.to_owned(), ports, resources })
+        Ok(Self { sender: label.to_owned(), ports, resources, warnings: unknown(pod) })
     }
 }
 
@@ -60,16 +63,18 @@ fn is_name(text: &str) -> bool {
     text.len() <= SENDER_NAME_MAX && text.split('.').all(part)
 }
 
-/// A misspelt annotation would be ignored in silence, so it is refused.
-fn known(pod: &Pod) -> Result<(), Refusal> {
+/// A misspelt annotation is not ignored in silence. Nor is it refused: while two versions run side
+/// by side, the older one does not know all that the newer one does. An API server may cut a warning
+/// off after 256 octets, so the prefix is said once.
+fn unknown(pod: &Pod) -> Vec<String> {
     let keys = pod.metadata.annotations.iter().flatten().map(|(key, _)| key.as_str());
     let known = |key: &str| key == INJECTED_ANNOTATION || KNOWN.contains(&key);
-    match keys.filter(|key| key.starts_with(PREFIX)).find(|key| !known(key)) {
-        Some(unknown) => {
-            Err(Refusal::UnknownAnnotation { annotation: shown(unknown), known: KNOWN.join(", ") })
-        }
-        None => Ok(()),
-    }
+    let unknown = keys.filter(|key| key.starts_with(PREFIX) && !known(key));
+    let all = KNOWN.map(|known| known.trim_start_matches(PREFIX)).join(", ");
+    let warning = |key| {
+        format!("mail-egress: the annotation {} is not known and has no effect; known are {all}", shown(key))
+    };
+    unknown.take(WARNINGS).map(warning).collect()
 }
 
 fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {

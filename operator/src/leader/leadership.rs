@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -54,31 +53,6 @@ impl Leadership {
             }
         }
     }
-
-    /// Waits until this replica does not lead; at once where it does not.
-    pub async fn lost(&self) {
-        if let Some(term) = self.term() {
-            term.lost().await;
-        }
-    }
-
-    /// Keeps `gauge` at 1 while this replica leads and at 0 while it does not, for ever.
-    pub async fn report(&self, gauge: &IntGauge) {
-        loop {
-            gauge.set(0);
-            let term = self.acquired().await;
-            gauge.set(1);
-            term.lost().await;
-        }
-    }
-
-    /// [`Term::fenced`] for whoever holds no term.
-    pub async fn fenced<F: Future>(&self, write: F) -> Result<F::Output, NotLeading> {
-        match self.term() {
-            Some(term) => term.fenced(write).await,
-            None => Err(NotLeading),
-        }
-    }
 }
 
 /// Proof that this replica was elected, good until it is lost once. Electing the same replica
@@ -90,11 +64,6 @@ pub struct Term {
 }
 
 impl Term {
-    /// Whether a write that begins at `now` is this replica's to make.
-    pub fn may_write(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|until| now < until)
-    }
-
     /// Waits until the term is over. Does not rely on the campaign to say so: the deadline
     /// passes by itself, also where the campaign hangs or has died.
     pub async fn lost(&self) {

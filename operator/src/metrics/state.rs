@@ -12,15 +12,18 @@ use prometheus::{
 };
 
 use crate::{
+    authority::Serving,
     leader::Leadership,
     tokens::{Lookup, secret_name},
     watches::Stores,
 };
 
-/// Collects the state of the objects; by the leader alone, so that sums over replicas are right.
+/// Collects the state of the objects; by the leader alone, so that sums over replicas are right. What
+/// is each replica's own is collected by each.
 pub struct State {
     stores: Stores,
     leadership: Leadership,
+    serving: Serving,
     // an empty set, for the descriptions that a registry asks for
     described: Gauges,
 }
@@ -33,12 +36,13 @@ struct Gauges {
     policy_condition: GaugeVec,
     credential_expiry: GaugeVec,
     unreadable: GaugeVec,
+    certificate_expiry: GaugeVec,
 }
 
 impl State {
-    /// A collector over these stores.
-    pub fn new(stores: Stores, leadership: Leadership) -> Result<Self, Error> {
-        Ok(Self { stores, leadership, described: Gauges::new()? })
+    /// A collector over these stores and this certificate.
+    pub fn new(stores: Stores, leadership: Leadership, serving: Serving) -> Result<Self, Error> {
+        Ok(Self { stores, leadership, serving, described: Gauges::new()? })
     }
 }
 
@@ -82,10 +86,15 @@ impl Gauges {
                 "Objects that this version cannot read, by kind.",
                 &["kind"],
             )?,
+            certificate_expiry: gauge(
+                "mail_egress_webhook_certificate_expiry_timestamp_seconds",
+                "When the certificate that this replica's webhook serves ends, in seconds since the epoch.",
+                &[],
+            )?,
         })
     }
 
-    fn all(&self) -> [&GaugeVec; 7] {
+    fn all(&self) -> [&GaugeVec; 8] {
         [
             &self.senders,
             &self.sender_condition,
@@ -94,6 +103,7 @@ impl Gauges {
             &self.policy_condition,
             &self.credential_expiry,
             &self.unreadable,
+            &self.certificate_expiry,
         ]
     }
 
@@ -138,6 +148,9 @@ impl Collector for State {
     fn collect(&self) -> Vec<MetricFamily> {
         // cannot fail: the same set was made once before
         let Ok(gauges) = Gauges::new() else { return Vec::new() };
+        if let Some(end) = self.serving.expires() {
+            add(&gauges.certificate_expiry, &[], end.as_duration().as_secs_f64());
+        }
         if self.leadership.is_leader() {
             gauges.fill(&self.stores);
         }

@@ -55,3 +55,23 @@ fn workers_are_counted_while_they_work() {
     drop(active);
     assert!(metrics.render().unwrap().contains(&line(0)));
 }
+
+#[tokio::test]
+async fn every_replica_shows_when_its_certificate_ends() {
+    let election = crate::leader::Election {
+        client: crate::api_in_memory::ApiServer::default().line().client(),
+        namespace: "mail-egress-system".to_owned(),
+        lease: "mail-egress-operator".to_owned(),
+        identity: "a".to_owned(),
+        timing: crate::leader::Timing::default(),
+        wall: Timestamp::now,
+    };
+    let (leadership, _campaign) = election.enter();
+    let serving = crate::authority::testing::Certificates::new().serving;
+    let end = serving.expires().unwrap().as_second();
+    let stores = crate::watches::Stores::holding(vec![], vec![], vec![], "mail-egress-system");
+    let metrics = Metrics::new().unwrap();
+    metrics.registry().register(Box::new(State::new(stores, leadership, serving).unwrap())).unwrap();
+    let line = format!("mail_egress_webhook_certificate_expiry_timestamp_seconds {end}");
+    assert!(metrics.render().unwrap().contains(&line), "{line}");
+}

@@ -10,7 +10,8 @@ use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::{Credential, TokenRequest};
 use secrecy::SecretString;
 
-use super::{Want, key};
+use super::{Key, Want, key};
+use crate::watches::{Named, Stores};
 
 /// What was found under the name of a credential Secret, in the operator's namespace.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +35,28 @@ pub fn secret_name(app: &EntraAppSpec) -> Option<&str> {
     }
 }
 
+/// What can be asked for this token today, by what is known of the cluster; `None` where the app is
+/// gone, cannot be read, is suspended or has another scope now.
+#[must_use]
+pub(super) fn today(key: &Key, stores: &Stores) -> Option<Want> {
+    match stores.app(&key.app) {
+        Named::Found(app) if !app.spec.suspend && app.spec.exchange_scope() == key.scope => {
+            Some(want_from(&app.spec, &key.scope, stores))
+        }
+        Named::Found(_) | Named::Unreadable(_) | Named::Missing => None,
+    }
+}
+
+/// What is wanted of Entra for this app and scope, with the Secret that is there now.
+#[must_use]
+pub fn want_from(app: &EntraAppSpec, scope: &str, stores: &Stores) -> Want {
+    let secret = secret_name(app).unwrap_or_default();
+    stores.credential(secret, |lookup| want(app, scope, lookup, stores.namespace()))
+}
+
 /// What is wanted of Entra for this app and scope. `namespace` is the operator's, for the advice.
 #[must_use]
-pub fn want(app: &EntraAppSpec, scope: &str, lookup: Lookup<'_>, namespace: &str) -> Want {
+fn want(app: &EntraAppSpec, scope: &str, lookup: Lookup<'_>, namespace: &str) -> Want {
     let request = credential(app, lookup, namespace).map(|credential| TokenRequest {
         login_url: app.login_url().to_owned(),
         tenant: app.tenant.clone(),

@@ -6,23 +6,22 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use tokio::{
-    sync::Semaphore,
     task::JoinSet,
     time::{Instant, sleep},
 };
 use tracing::{info, warn};
 
-use super::{Due, Entry, Held, Key, Tokens, kept};
+use super::{
+    Entry, Held, Key, Tokens, kept,
+    slots::{Slot, Slots},
+};
 use crate::{
     backoff::Backoff,
     causes::Causes,
     metrics::Metrics,
-    watches::{Change, Changes, Stores},
+    watches::{Change, Changes, Named, Stores},
     writer::{WriteError, Writer},
 };
-
-/// Requests to Entra at one time; each is limited in time by the client.
-const AT_ONCE: usize = 16;
 
 /// The loop looks at least this often: the wall clock may have been set, an app may be gone.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -62,22 +61,25 @@ impl Tokens {
 
     /// Asks, keeps and announces; never returns. Dropped, it asks for and writes nothing more.
     pub async fn run(self: Arc<Self>, around: Surroundings) {
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let mut slots = Slots::default();
         let mut tasks = JoinSet::new();
         let mut looked = Timestamp::now();
         loop {
-            self.forget(&around, &mut tasks);
+            for key in self.forget(&around.stores, &around.changes) {
+                around.metrics.token_forgotten(&key.app, &key.scope);
+                tasks.spawn(Self::delete(key, around.clone()));
+            }
             let now = Timestamp::now();
             for app in self.ended(looked, now) {
                 around.changes.announce(Change::Token(app));
             }
             looked = now;
             let (due, again) = self.due(now);
-            for due in due {
-                let (tokens, around, slots) = (self.clone(), around.clone(), slots.clone());
+            for key in due {
+                let slot = slots.slot(&login_host(&key, &around.stores));
+                let (tokens, around) = (self.clone(), around.clone());
                 tasks.spawn(async move {
-                    let Ok(_slot) = slots.acquire().await else { return };
-                    tokens.ask(due, &around).await;
+                    tokens.ask(key, slot.await, &around).await;
                 });
             }
             let until = again.and_then(|again| Duration::try_from(again.duration_since(now)).ok());
@@ -89,10 +91,12 @@ impl Tokens {
         }
     }
 
-    async fn ask(&self, due: Due, around: &Surroundings) {
-        let Due { key, request, fingerprint } = due;
+    async fn ask(&self, key: Key, slot: Slot, around: &Surroundings) {
         let (asked_at, begun) = (Timestamp::now(), Instant::now());
+        let Some((request, fingerprint)) = self.begin(&key, &around.stores, asked_at) else { return };
         let answer = self.client.request(&request, asked_at).await;
+        // to keep the token may take long, and is no matter of the login host
+        drop(slot);
         let took_ms = begun.elapsed().as_millis();
         let Key { app, scope } = &key;
         match &answer {
@@ -162,37 +166,39 @@ impl Tokens {
         ended.map(|(key, _)| key.app.clone()).collect()
     }
 
-    /// Forgets the tokens of apps that are gone or have another scope now, and those that nobody
-    /// wants any more.
-    fn forget(&self, around: &Surroundings, tasks: &mut JoinSet<()>) {
-        let now = std::time::Instant::now();
-        let useless = |key: &Key, entry: &Entry| {
-            entry.idle(now) > self.idle_after || !around.stores.app_asks_for(&key.app, &key.scope)
-        };
-        let mut gone = Vec::new();
-        self.entries().retain(|key, entry| {
-            let useless = useless(key, entry);
-            if useless {
-                gone.push(key.clone());
+    /// Deletes what is kept of a token that was forgotten.
+    async fn delete(key: Key, around: Surroundings) {
+        match kept::delete(&around.writer, &around.namespace, &key).await {
+            Ok(()) => info!(app = key.app, scope = key.scope, "token forgotten"),
+            // the next start finds it again, and forgets it then
+            Err(error) => {
+                warn!(app = key.app, error = %Causes(&error), "kept token not deleted");
             }
-            !useless
-        });
-        for key in gone {
-            around.metrics.token_forgotten(&key.app, &key.scope);
-            let around = around.clone();
-            tasks.spawn(async move {
-                match kept::delete(&around.writer, &around.namespace, &key).await {
-                    Ok(()) => info!(app = key.app, scope = key.scope, "token forgotten"),
-                    // the next start finds it again, and forgets it then
-                    Err(error) => {
-                        warn!(
-                            app = key.app,
-                            error = %Causes(&error),
-                            "kept token not deleted"
-                        );
-                    }
-                }
-            });
         }
+    }
+}
+
+/// The host that would be asked; empty where nothing will be, since there is no such app.
+fn login_host(key: &Key, stores: &Stores) -> String {
+    match stores.app(&key.app) {
+        Named::Found(app) => host(app.spec.login_url()).to_ascii_lowercase(),
+        Named::Unreadable(_) | Named::Missing => String::new(),
+    }
+}
+
+/// Host and port of a URL.
+fn host(url: &str) -> &str {
+    let after = url.split_once("://").map_or(url, |(_, after)| after);
+    after.split(['/', '?', '#']).next().unwrap_or(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apps_of_one_host_are_of_one_host_whatever_the_path() {
+        assert_eq!(host("https://login.test:8443/a/b"), "login.test:8443");
+        assert_eq!(host("https://login.test?x"), host("https://login.test"));
     }
 }

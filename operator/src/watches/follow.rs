@@ -44,7 +44,7 @@ pub fn run(
     let all = config();
     let labelled = config().labels(&format!("{}=true", names::LABEL_CREDENTIAL));
     let (here, there) = (namespace, client.clone());
-    let follow = Follow { changes, synced, metrics, unreadable };
+    let follow = Follow { changes, synced, metrics, unreadable, listing: Vec::new() };
     let loops = futures::future::join_all([
         follow.clone().spawnable(guarded::<MailSender>(Api::all(there.clone())), senders),
         follow.clone().spawnable(guarded::<EntraApp>(Api::all(there.clone())), apps),
@@ -101,6 +101,8 @@ struct Follow {
     synced: Synced,
     metrics: Metrics,
     unreadable: Unreadable,
+    /// What the list that is under way has shown to be unreadable, by name.
+    listing: Vec<(String, String)>,
 }
 
 impl Follow {
@@ -113,12 +115,13 @@ impl Follow {
     }
 
     async fn follow<K: Watched>(
-        self,
+        mut self,
         events: impl Stream<Item = watcher::Result<Seen<K>>> + Send,
         mut writer: Writer<K>,
     ) {
         let mut events = std::pin::pin!(events.default_backoff());
         let mut listed = false;
+        self.metrics.watch_synced(K::KIND, false);
         while let Some(event) = events.next().await {
             let event = match event {
                 Ok(event) => event,
@@ -145,16 +148,17 @@ impl Follow {
             if done && !listed {
                 listed = true;
                 self.synced.one();
+                self.metrics.watch_synced(K::KIND, true);
                 info!(kind = K::KIND, objects = writer.as_reader().len(), "watch synced");
             }
         }
     }
 
     /// Brings the store up to date; returns what is to be announced.
-    fn take<K: Watched>(&self, event: Seen<K>, writer: &mut Writer<K>) -> Vec<Change> {
+    fn take<K: Watched>(&mut self, event: Seen<K>, writer: &mut Writer<K>) -> Vec<Change> {
         match event {
             Event::Init => {
-                self.unreadable.clear(K::KIND);
+                self.listing.clear();
                 writer.apply_watcher_event(&Event::Init);
                 Vec::new()
             }
@@ -164,11 +168,14 @@ impl Follow {
                 Vec::new()
             }
             Event::InitApply(Err(invalid)) => {
-                self.cannot_read::<K>(&invalid);
+                let name = self.cannot_read::<K>(&invalid);
+                self.listing.push((name, invalid.error));
                 Vec::new()
             }
             Event::InitDone => {
                 let before = writer.as_reader().state();
+                // only now: until then what was listed before still holds
+                self.unreadable.replace(K::KIND, self.listing.drain(..));
                 writer.apply_watcher_event(&Event::InitDone);
                 differences(&before, &writer.as_reader())
             }
@@ -182,7 +189,8 @@ impl Follow {
                 change.into_iter().collect()
             }
             Event::Apply(Err(invalid)) => {
-                self.cannot_read::<K>(&invalid);
+                let name = self.cannot_read::<K>(&invalid);
+                self.unreadable.note(K::KIND, &name, Some(invalid.error.clone()));
                 // what it was before no longer holds: from now on it is as if absent
                 let InvalidObject { metadata, .. } = *invalid;
                 let reference = ObjectRef::<K>::new(&metadata.name.clone().unwrap_or_default())
@@ -204,10 +212,11 @@ impl Follow {
         }
     }
 
-    fn cannot_read<K: Watched>(&self, invalid: &InvalidObject) {
+    /// Says so; returns the object's name.
+    fn cannot_read<K: Watched>(&self, invalid: &InvalidObject) -> String {
         let name = full_name(&invalid.metadata);
         warn!(kind = K::KIND, name, error = invalid.error, "an object cannot be read by this version");
-        self.unreadable.note(K::KIND, &name, Some(invalid.error.clone()));
+        name
     }
 }
 

@@ -119,6 +119,12 @@ impl Stores {
         stores
     }
 
+    /// The operator's own namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The EntraApp of this name.
     #[must_use]
     pub fn app(&self, name: &str) -> Named<EntraApp> {
@@ -210,9 +216,11 @@ impl Unreadable {
         };
     }
 
-    /// Forgets all of one kind, before it is listed anew.
-    pub(super) fn clear(&self, kind: &'static str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| *of != kind);
+    /// Puts what a whole list of one kind has shown in the place of what was known of it.
+    pub(super) fn replace(&self, kind: &'static str, listed: impl IntoIterator<Item = (String, String)>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(of, _), _| *of != kind);
+        all.extend(listed.into_iter().map(|(name, error)| ((kind, name), error)));
     }
 }
 
@@ -232,13 +240,7 @@ impl Synced {
         self.0.send_modify(|count| *count += 1);
     }
 
-    /// Whether all have, so that the absence of an object can be believed.
-    #[must_use]
-    pub fn all(&self) -> bool {
-        *self.0.borrow() >= WATCHES
-    }
-
-    /// Waits until all have. (A store's own `wait_until_ready` wakes one waiter only.)
+    /// Waits until all have, so that the absence of an object can be believed. (A store's own `wait_until_ready` wakes one waiter only.)
     pub async fn wait(&self) {
         // the sender is ours, so it cannot be gone
         let _ = self.0.subscribe().wait_for(|count| *count >= WATCHES).await;
@@ -289,9 +291,9 @@ mod tests {
         for _ in 1..WATCHES {
             synced.one();
         }
-        assert!(!synced.all() && !waiting.is_finished());
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
         synced.one();
         waiting.await.unwrap();
-        assert!(synced.all());
     }
 }

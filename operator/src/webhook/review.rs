@@ -71,7 +71,11 @@ fn respond(decision: &Decision) -> Result<Value, BadReview> {
             let patch = serde_json::to_vec(&injection.patch)
                 .map_err(|error| BadReview::Unwritable(error.to_string()))?;
             let patch = base64::engine::general_purpose::STANDARD.encode(patch);
-            json!({"allowed": true, "patchType": "JSONPatch", "patch": patch})
+            let mut answer = json!({"allowed": true, "patchType": "JSONPatch", "patch": patch});
+            if !injection.warnings.is_empty() {
+                answer["warnings"] = json!(injection.warnings);
+            }
+            answer
         }
         Decision::Skip(Skip::NoLabel) => allowed(),
         Decision::Skip(skip) => json!({"allowed": true, "warnings": [skip.to_string()]}),

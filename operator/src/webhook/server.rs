@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::Webhook;
 use super::answer::answer;
+use crate::causes::Causes;
 
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +93,7 @@ pub(super) async fn serve_within(
             (slot, accepted) = accepted => match accepted {
                 Ok((stream, _)) => (slot, stream),
                 Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
+                    warn!(error = %Causes(&error), "a connection could not be accepted");
                     sleep(Duration::from_millis(100)).await; // out of descriptors, as a rule
                     continue;
                 }
@@ -128,7 +129,7 @@ impl Connection {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 // an API server with an outdated bundle ends up here
-                warn!(%error, "a TLS handshake failed");
+                warn!(error = %Causes(&error), "a TLS handshake failed");
                 return;
             }
             Err(_) => {
@@ -173,7 +174,7 @@ impl Connection {
             }
         };
         if let Err(error) = served {
-            debug!(%error, "a connection broke");
+            debug!(error = %Causes(&error), "a connection broke");
         }
     }
 }

@@ -184,6 +184,17 @@ async fn warns_of_a_label_without_effect() {
 }
 
 #[tokio::test]
+async fn warns_of_an_annotation_that_it_does_not_know_and_injects() {
+    let running = running(Limits::default()).await;
+    let mut pod = pod(&json!({}));
+    pod["metadata"]["annotations"] = json!({"mail-egress.io/smtp-prot": "2526"});
+    let answer = running.review(&review(&pod)).await;
+    assert_eq!(answer["response"]["allowed"], true);
+    assert_eq!(answer["response"]["patchType"], "JSONPatch");
+    assert!(answer["response"]["warnings"][0].as_str().unwrap().contains("smtp-prot is not known"));
+}
+
+#[tokio::test]
 async fn a_dry_run_is_answered_and_not_counted() {
     let running = running(Limits::default()).await;
     let mut review = review(&pod(&json!({})));

@@ -28,6 +28,8 @@ pub(crate) async fn secrets_of_senders_are_written_by_the_operator_alone(bed: &B
     })
     .await?;
     write(bed, USER, "team", "her-own", "Opaque").await.taken()?;
+    // the mount goes by name: one of another type in its place could hold wider rules
+    write(bed, USER, "team", "mail-egress-later", "Opaque").await.refused("mail-egress-")?;
 
     write(bed, OPERATOR, "team", "mail-egress-billing", SENDER).await.taken()?;
     write(bed, OPERATOR, "team", "her-own", "Opaque").await.refused("mail-egress.io/sender only")?;

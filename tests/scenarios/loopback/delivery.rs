@@ -130,3 +130,24 @@ async fn pipelined_commands_and_auth_that_nobody_asked_for_are_taken() -> Result
     stand.lab.exchange().wait_for_messages(1, Duration::from_secs(20)).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_message_built_and_sent_by_lettre_arrives() -> Result<()> {
+    use lettre::{Message, SmtpTransport, Transport};
+    let stand = Stand::start().await?;
+    let message = Message::builder()
+        .from(DEFAULT_MAILBOX.parse()?)
+        .to("to@example.org".parse()?)
+        .cc("cc@example.org".parse()?)
+        .subject("Gr\u{fc}\u{df}e")
+        .body("Gr\u{fc}\u{df}e\r\n".to_owned())?;
+    let port = stand.smtp().port();
+    let sent = tokio::task::spawn_blocking(move || {
+        SmtpTransport::builder_dangerous("127.0.0.1").port(port).build().send(&message)
+    });
+    ensure!(sent.await??.is_positive(), "the sidecar refused it");
+    let arrived = stand.lab.exchange().wait_for_messages(1, Duration::from_secs(20)).await?;
+    let recipients = arrived.first().map(|message| message.recipients().join(" ")).unwrap_or_default();
+    ensure!(recipients == "to@example.org cc@example.org", "it went to {recipients}");
+    Ok(())
+}

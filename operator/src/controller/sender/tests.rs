@@ -53,3 +53,10 @@ fn the_resync_is_spread_by_a_tenth() {
         assert!((540..=660).contains(&next.as_secs()), "{next:?}");
     }
 }
+
+#[test]
+fn a_namespace_that_is_not_found_is_looked_for_again_and_one_that_goes_is_not() {
+    let next = |error| unwritten(error, Duration::from_secs(600)).unwrap();
+    assert_eq!(next(ApplyError::NamespaceGoing), Action::await_change());
+    assert_ne!(next(ApplyError::NotFound), Action::await_change());
+}

@@ -136,8 +136,30 @@ fn the_route_overrides_host_port_ca_and_size() {
     let own =
         json!({"exchangeOnline": {"cloud": "USGovernment", "port": 2525}, "limits": {"messageBytes": 1024}});
     let mut references = fixtures::references();
+    references.app = Some(fixtures::app(json!({"cloud": "USGovernment"})));
     references.route = fixtures::route(own);
     let validated = validate(&fixtures::sender(json!({})), &references).result.unwrap();
     let Route::ExchangeOnline(smtp) = validated.route();
     assert_eq!((smtp.host.as_str(), smtp.port, smtp.max_message_bytes), ("smtp.office365.us", 2525, 1024));
+}
+
+#[test]
+fn refuses_an_app_and_a_route_of_different_clouds_unless_a_scope_or_a_host_is_set() {
+    let china = |endpoint: Value| Some(fixtures::app(json!({"cloud": "China", "endpoint": endpoint})));
+    let (lines, why_not) = judged(json!({}), |r| r.app = china(json!({})));
+    assert_eq!(lines[2], "Supported=False CloudMismatch");
+    let cause = "the EntraApp contoso is of the cloud China and the MailRoute exchange-online of the cloud Global. To mend: ";
+    assert!(why_not.starts_with(cause), "{why_not}");
+    let scope = json!({"exchangeScope": "https://outlook.office365.com/.default"});
+    assert_eq!(denial(json!({}), |r| r.app = china(scope)), "may send");
+    let host = denial(json!({}), |r| {
+        r.app = china(json!({}));
+        r.route = fixtures::route(json!({"exchangeOnline": {"host": "relay.test"}}));
+    });
+    assert_eq!(host, "may send");
+    let same = denial(json!({}), |r| {
+        r.app = china(json!({}));
+        r.route = fixtures::route(json!({"exchangeOnline": {"cloud": "China"}}));
+    });
+    assert_eq!(same, "may send");
 }

@@ -39,6 +39,7 @@ impl Watch {
             synced: Synced::default(),
             metrics: Metrics::new().unwrap(),
             unreadable: writers.unreadable,
+            listing: Vec::new(),
         };
         Self { follow, stores, writer: writers.apps }
     }
@@ -121,4 +122,35 @@ fn what_nobody_reads_is_not_kept() {
     let Named::Found(kept) = watch.stores.app("contoso") else { panic!("not found") };
     assert!(kept.metadata.managed_fields.is_none());
     assert_eq!(kept.metadata.annotations.as_ref().map(|annotations| annotations.len()), Some(0));
+}
+
+#[test]
+fn what_cannot_be_read_stays_so_while_a_new_list_is_under_way() {
+    let mut watch = Watch::new();
+    watch.lists([Ok(app("good", 1)), Err(invalid("bad"))]);
+    watch.sees(Event::Init);
+    assert_eq!(watch.has("bad"), "unreadable");
+    watch.sees(Event::InitApply(Err(invalid("worse"))));
+    assert_eq!((watch.has("bad"), watch.has("worse")), ("unreadable", "missing"));
+    watch.sees(Event::InitDone);
+    assert_eq!(
+        (watch.has("good"), watch.has("bad"), watch.has("worse")),
+        ("missing", "missing", "unreadable")
+    );
+}
+
+#[tokio::test]
+async fn shows_which_watches_have_listed_all_there_is() {
+    let watch = Watch::new();
+    let metrics = watch.follow.metrics.clone();
+    let shown = |value: u8| {
+        let line = format!("mail_egress_watch_synced{{kind=\"EntraApp\"}} {value}");
+        assert!(metrics.render().unwrap().contains(&line), "{line}");
+    };
+    let before = futures::stream::empty::<watcher::Result<Seen<EntraApp>>>();
+    watch.follow.clone().follow(before, Stores::new("n").1.apps).await;
+    shown(0);
+    let listed = futures::stream::iter([Ok(Event::Init), Ok(Event::InitDone)]);
+    watch.follow.follow(listed, watch.writer).await;
+    shown(1);
 }
