@@ -159,7 +159,9 @@ fn act(arguments: &Arguments) -> Result<()> {
         Action::Load { cluster, busybox, image, program } => {
             let name = program.file_name().context("that is no program")?.to_string_lossy();
             let inside = format!("/{name}");
-            let mut image = Image::new(image).program(program, &inside).entrypoint([inside]);
+            // nobody in particular, so that pods may say runAsNonRoot
+            let mut image =
+                Image::new(image).program(program, &inside).entrypoint([inside]).user("65532:65532");
             if *busybox {
                 image = image.busybox();
             }
