@@ -72,10 +72,14 @@ pub struct Smtp<'a> {
 /// `530 5.7.57` carries the real cause inside, "[Error: 535 …]": that is looked up first.
 #[must_use]
 pub fn smtp(seen: Smtp<'_>) -> Diagnosis {
-    let said = words_of(&seen);
-    if let Some(inner) = embedded(&seen) {
-        return smtp(inner).with_words(&said);
-    }
+    let found = match embedded(&seen) {
+        Some(inner) => explained(inner),
+        None => explained(seen),
+    };
+    found.with_words(&words_of(&seen))
+}
+
+fn explained(seen: Smtp<'_>) -> Diagnosis {
     let text = seen.text.to_ascii_lowercase();
     SMTP.iter()
         .find(|row| {
@@ -84,7 +88,6 @@ pub fn smtp(seen: Smtp<'_>) -> Diagnosis {
                 && (row.class != Class::Permanent || may_be_permanent(&seen, row.reason))
         })
         .map_or_else(|| by_digit(&seen), Row::diagnosis)
-        .with_words(&said)
 }
 
 fn may_be_permanent(seen: &Smtp<'_>, found: &str) -> bool {
@@ -98,12 +101,10 @@ fn may_be_permanent(seen: &Smtp<'_>, found: &str) -> bool {
 
 /// Our own finding, by its reason (the constants in [`crate::reason`]).
 ///
-/// An unknown reason, which only a newer version could name, is explained as a refusal.
+/// A name that is none of them explains itself.
 #[must_use]
 pub fn local(name: &'static str) -> Diagnosis {
-    let found = LOCAL.iter().find(|row| row.reason == name);
-    let unknown = LOCAL.iter().find(|row| row.reason == reason::UPSTREAM_PROTOCOL);
-    found.or(unknown).map_or_else(
+    LOCAL.iter().find(|row| row.reason == name).map_or_else(
         || Diagnosis {
             reason: name,
             class: Class::Mendable,
@@ -137,7 +138,7 @@ fn words_of(seen: &Smtp<'_>) -> String {
 
 fn by_digit(seen: &Smtp<'_>) -> Diagnosis {
     match (seen.code, seen.at) {
-        (400..=499, _) => local(reason::UPSTREAM_CLOSED).with_cause("the relay cannot take the message now"),
+        (400..=499, _) => local(reason::UPSTREAM_BUSY),
         (500..=599, At::Connection) => local(reason::RELAY_REFUSED),
         (500..=599, At::Sender) => local(reason::SENDER_REFUSED),
         (500..=599, At::Recipient) => local(reason::RECIPIENT_REFUSED),
@@ -146,9 +147,10 @@ fn by_digit(seen: &Smtp<'_>) -> Diagnosis {
     }
 }
 
-/// The 535 inside `530 5.7.57 Client not authenticated to send mail. [Error: 535 5.7.139 …]`.
+/// The 535 inside `530 5.7.57 Client not authenticated to send mail. [Error: 535 5.7.139 …]`; not
+/// inside any other reply, whose own code counts, and not deeper, whatever a server nests.
 fn embedded<'a>(seen: &Smtp<'a>) -> Option<Smtp<'a>> {
-    let (_, inner) = seen.text.split_once("[Error: ")?;
+    let (_, inner) = seen.text.split_once("[Error: ").filter(|_| seen.code == 530)?;
     let inner = inner.split_once(']').map_or(inner, |(inner, _)| inner);
     let (code, rest) = inner.split_once(' ')?;
     let (enhanced, text) = rest.split_once(' ').unwrap_or((rest, ""));

@@ -182,3 +182,13 @@ fn every_row_is_fit_to_print_and_finds_itself() {
         }
     }
 }
+
+#[test]
+fn only_a_530_is_looked_into_and_never_deeply() {
+    let nested = "[Error: 530 5.7.57 x ".repeat(6_000);
+    let found = smtp(Smtp { code: 530, enhanced: "5.7.57", text: &nested, at: At::Connection });
+    assert_eq!(found.reason, "NotAuthenticated");
+    let later =
+        smtp(Smtp { code: 450, enhanced: "", text: "no [Error: 550 5.1.1 unknown]", at: At::Recipient });
+    assert_eq!((later.reason, later.class), ("UpstreamBusy", Class::Transient));
+}

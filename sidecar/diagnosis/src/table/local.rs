@@ -130,6 +130,9 @@ reasons! {
     /// The relay does not answer in time.
     UPSTREAM_TIMEOUT = "UpstreamTimeout", Transient, BackOff,
         "the relay did not answer in time", "try again later; if it stays, check the way there: network policy, firewall";
+    /// The relay answered 4yz in a way that no other row knows.
+    UPSTREAM_BUSY = "UpstreamBusy", Transient, BackOff,
+        "the relay cannot take the message now", "try again later";
     /// The relay ended the connection before the final dot.
     UPSTREAM_CLOSED = "UpstreamClosed", Transient, BackOff,
         "the relay closed the connection", "try again later";
