@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cluster::{Image, Running};
-use crate::kubectl::{Kubectl, condition, eventually};
+use crate::eventually::eventually;
+use crate::kubectl::{Kubectl, condition};
 
 /// The app's image on the test node: busybox and curl.
 pub const APP_IMAGE: &str = "localhost/mail-app:test";

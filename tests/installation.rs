@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cluster::{Image, Running};
-use crate::kubectl::{Kubectl, condition, eventually};
+use crate::eventually::eventually;
+use crate::kubectl::{Kubectl, condition};
 use crate::lab::{self, Lab, LabOptions};
 use crate::programs::Programs;
 

@@ -1,7 +1,6 @@
-//! kubectl as the tests use it, and waiting for what a cluster does in its own time.
+//! kubectl as the tests use it.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -65,27 +64,6 @@ impl Kubectl {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-/// Tries until it succeeds; after `limit` the last error says what was still missing.
-///
-/// # Errors
-/// The last one, when the time is up.
-pub async fn eventually<T>(
-    what: &str,
-    limit: Duration,
-    mut attempt: impl AsyncFnMut() -> Result<T>,
-) -> Result<T> {
-    let end = Instant::now() + limit;
-    loop {
-        match attempt().await {
-            Ok(done) => return Ok(done),
-            Err(error) if Instant::now() >= end => {
-                return Err(error.context(format!("{what}: not within {} s", limit.as_secs())));
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
     }
 }
 

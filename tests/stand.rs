@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use crate::client::Client;
-use crate::kubectl::eventually;
+use crate::eventually::eventually;
 use crate::lab::{self, Lab, LabOptions};
 use crate::programs::Programs;
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use mail_egress_tests::app::{self, App};
 use mail_egress_tests::cluster::{Cluster, Node, Options, Running};
+use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::installation::{self, OPERATOR_NAMESPACE};
-use mail_egress_tests::kubectl::{Kubectl, condition, eventually};
+use mail_egress_tests::kubectl::{Kubectl, condition};
 use mail_egress_tests::lab::{self, Message};
 use mail_egress_tests::programs::Programs;
 

@@ -1,8 +1,8 @@
 //! The operator's own pods come and go.
 
 use anyhow::{Result, ensure};
+use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::installation::OPERATOR_NAMESPACE;
-use mail_egress_tests::kubectl::eventually;
 use mail_egress_tests::lab;
 
 use crate::world::{TWO_MINUTES, World};

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use mail_egress_tests::app;
-use mail_egress_tests::kubectl::eventually;
+use mail_egress_tests::eventually::eventually;
 
 use crate::world::{SOON, TWO_MINUTES, World};
 

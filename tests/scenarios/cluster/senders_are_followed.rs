@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use mail_egress_tests::app::App;
-use mail_egress_tests::kubectl::{condition, eventually};
+use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::kubectl::condition;
 use mail_egress_tests::lab::{App as Registration, DEFAULT_CLIENT_ID, EntraFault};
 
 use crate::world::{SOON, TWO_MINUTES, World};

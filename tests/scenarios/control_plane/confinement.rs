@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::installation::{self, OPERATOR_NAMESPACE};
-use mail_egress_tests::kubectl::eventually;
 
 use crate::Bed;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use mail_egress_tests::cuttable::Cuttable;
-use mail_egress_tests::kubectl::eventually;
+use mail_egress_tests::eventually::eventually;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use mail_egress_config::{State, Unready};
-use mail_egress_tests::kubectl::eventually;
+use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::lab::DEFAULT_MAILBOX;
 use mail_egress_tests::stand::Stand;
 
