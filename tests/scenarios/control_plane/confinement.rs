@@ -10,6 +10,8 @@ use crate::Bed;
 
 const OPERATOR: &str = "--as=system:serviceaccount:mail-egress-system:mail-egress-operator";
 const USER: &str = "--as=jane";
+/// For what the API server does in its own time.
+const SOON: Duration = Duration::from_secs(30);
 const SENDER: &str = "mail-egress.io/sender";
 
 pub(crate) async fn secrets_of_senders_are_written_by_the_operator_alone(bed: &Bed) -> Result<()> {
@@ -47,9 +49,14 @@ pub(crate) async fn secrets_of_senders_are_written_by_the_operator_alone(bed: &B
         [("mailsenders", "yes"), ("entraapps", "no"), ("mailroutes", "no"), ("mailpolicies", "no")]
     {
         let resource = format!("{kind}.mail-egress.io");
-        let answer = kubectl.run(&["auth", "can-i", "create", &resource, "-n", "team", USER]).await;
-        let answer = answer.unwrap_or_else(|_| "no".to_owned());
-        ensure!(answer.trim() == expected, "may a user with edit create {kind}? {answer}");
+        // the roles take a moment to be aggregated
+        eventually("the roles are as they should be", SOON, async || {
+            let answer = kubectl.run(&["auth", "can-i", "create", &resource, "-n", "team", USER]).await;
+            let answer = answer.unwrap_or_else(|_| "no".to_owned());
+            ensure!(answer.trim() == expected, "may a user with edit create {kind}? {answer}");
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
@@ -76,6 +83,10 @@ impl Said {
 
 /// A server-side apply, as the operator's: it needs no right to read.
 async fn write(bed: &Bed, whom: &str, namespace: &str, name: &str, kind: &str) -> Said {
+    attempt(bed, whom, namespace, name, kind, &[]).await
+}
+
+async fn attempt(bed: &Bed, whom: &str, namespace: &str, name: &str, kind: &str, more: &[&str]) -> Said {
     let secret = format!(
         "apiVersion: v1
 kind: Secret
@@ -86,5 +97,5 @@ stringData: {{sender.json: \"written by {whom}\"}}
     );
     let manager = format!("--field-manager={}", whom.trim_start_matches("--as="));
     let words = ["apply", "--server-side", "--force-conflicts", &manager, whom, "-f", "-"];
-    Said(bed.kubectl.feed(&words, &secret).await)
+    Said(bed.kubectl.feed(&[&words, more].concat(), &secret).await)
 }

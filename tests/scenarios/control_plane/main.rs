@@ -71,6 +71,11 @@ fn main() -> Result<ExitCode> {
     let bed = Arc::new(Bed { kubectl: Kubectl::new(&running), running, programs });
     runtime.block_on(installation::apply_definitions(&bed.kubectl))?;
     let shifts_clocks = operators::libfaketime().inspect_err(|reason| eprintln!("skipped: {reason}")).is_ok();
+    // Before the others: beside them the API server was seen to take more than 30 s to put the
+    // policy in force, alone a second. Why is not known yet.
+    let alone =
+        trials![bed, runtime, true, confinement::secrets_of_senders_are_written_by_the_operator_alone];
+    let confinement = libtest_mimic::run(&arguments, alone.into());
     let trials = trials![
         bed,
         runtime,
@@ -80,7 +85,6 @@ fn main() -> Result<ExitCode> {
         bad_objects_are_refused::a_name_that_is_too_long,
         bad_objects_are_refused::another_tenant_for_the_same_app,
         crd_cases::the_api_server_judges_every_case_as_the_unit_tests_do,
-        confinement::secrets_of_senders_are_written_by_the_operator_alone,
         operators::a_leader_that_is_cut_off_stops_before_the_other_begins,
     ];
     let with_other_clocks = trials![
@@ -94,5 +98,5 @@ fn main() -> Result<ExitCode> {
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(runtime);
     cluster.stop()?;
-    Ok(conclusion.exit_code())
+    Ok(if confinement.has_failed() { confinement.exit_code() } else { conclusion.exit_code() })
 }
