@@ -71,17 +71,15 @@ fn main() -> Result<ExitCode> {
     let bed = Arc::new(Bed { kubectl: Kubectl::new(&running), running, programs });
     runtime.block_on(installation::apply_definitions(&bed.kubectl))?;
     let shifts_clocks = operators::libfaketime().inspect_err(|reason| eprintln!("skipped: {reason}")).is_ok();
-    // Before the operators, which write to what these look at, and one by one: beside others the API
-    // server was seen to take more than 30 s to put a policy in force. Why is not known yet.
-    let alone = trials![
+    // Before the operators, which write to what these look at.
+    let first = trials![
         bed,
         runtime,
         true,
         confinement::secrets_of_senders_are_written_by_the_operator_alone,
         crd_cases::the_api_server_judges_every_case_as_the_unit_tests_do,
     ];
-    let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
-    let before = libtest_mimic::run(&one_by_one, alone.into());
+    let before = libtest_mimic::run(&arguments, first.into());
     let trials = trials![
         bed,
         runtime,
