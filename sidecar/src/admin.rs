@@ -20,10 +20,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::follow::Current;
-use crate::listen::rest_after;
+use crate::app::listen::rest_after;
+use crate::message::submission::Submissions;
 use crate::metrics;
-use crate::submission::Submissions;
+use crate::sender::follow::Current;
 
 /// Connections from elsewhere served at once; a further one is closed.
 const CONNECTIONS: usize = 16;

@@ -1,28 +1,19 @@
 //! The sidecar: plain SMTP from the app on localhost, sent on through Microsoft 365.
 //!
-//! `listen` accepts, `session` speaks with the app, `submission` takes a message in and sends it
-//! on by `upstream`; `follow` keeps the configuration, `delivery` decides by it; `refusal` is why
-//! not, `account` counts and logs, `admin` shows; `drain` ends it all.
+//! Mail flows through the folders in this order: `app` takes it from the app, `message` holds one
+//! message from its 354 until its fate is known, `upstream` sends it on. `sender` keeps the
+//! configuration and says whether and how mail may be sent; `metrics`, `log` and `admin` show what
+//! happens; `drain` ends it all.
 
-pub mod account;
 pub mod admin;
-pub mod announce;
+pub mod app;
 pub mod args;
-pub mod body;
-pub mod budget;
-pub mod delivery;
+pub mod clock;
 pub mod drain;
-pub mod follow;
-pub mod gate;
-pub mod listen;
-pub mod loaded;
 pub mod log;
+pub mod message;
 pub mod metrics;
-pub mod pace;
 pub mod probe;
-pub mod refusal;
-pub mod session;
+pub mod sender;
 pub mod sidecar;
-pub mod submission;
-pub mod trace;
 pub mod upstream;

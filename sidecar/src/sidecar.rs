@@ -8,17 +8,17 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::admin::Admin;
-use crate::announce;
+use crate::app::listen::{self, ListenError};
 use crate::args::RunArgs;
-use crate::budget::Budget;
 use crate::drain::{self, DrainStart};
-use crate::follow::{Current, Follower, Seen};
-use crate::gate::{CONNECTIONS, Gate};
-use crate::listen::{self, ListenError};
+use crate::message::budget::Budget;
+use crate::message::submission::Submissions;
+use crate::message::trace::QueueIds;
 use crate::metrics::Metrics;
-use crate::submission::Submissions;
-use crate::trace::QueueIds;
+use crate::sender::announce;
+use crate::sender::follow::{Current, Follower, Seen};
 use crate::upstream::Upstream;
+use crate::upstream::gate::{CONNECTIONS, Gate};
 
 /// After the time to drain, for the last replies to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);

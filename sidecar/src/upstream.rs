@@ -7,6 +7,7 @@
 //! [`Upstream::hand_over`] and `connection`.
 
 mod connection;
+pub mod gate;
 mod judge;
 mod line;
 
@@ -21,11 +22,11 @@ use tokio::time::{Instant, timeout};
 
 pub use judge::{judge, troubled};
 
-use crate::body::Body;
-use crate::delivery::Clearance;
 use crate::drain::Drain;
-use crate::gate::Place;
+use crate::message::body::Body;
 use crate::metrics::Metrics;
+use crate::sender::clearance::Clearance;
+use crate::upstream::gate::Place;
 use connection::Connection;
 
 /// For the relay's name and a connection to one of its addresses.

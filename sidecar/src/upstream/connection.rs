@@ -13,10 +13,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::Trouble;
 use super::line::{Cut, Line};
-use crate::body::Body;
-use crate::delivery::Clearance;
+use crate::clock::now;
 use crate::drain::Drain;
-use crate::pace::now;
+use crate::message::body::Body;
+use crate::sender::clearance::Clearance;
 
 /// What is framed and written at a time.
 const BLOCK: usize = 16 * 1024;

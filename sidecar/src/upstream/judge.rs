@@ -7,7 +7,7 @@ use mail_egress_smtp::client::{
 };
 
 use super::Trouble;
-use crate::refusal::Refusal;
+use crate::message::refusal::Refusal;
 
 /// More refused recipients are counted, not named.
 const MOST_NAMED: usize = 20;

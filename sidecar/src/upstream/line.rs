@@ -8,8 +8,8 @@ use mail_egress_smtp::client::{Action, Dialogue};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
 
+use crate::clock::{now, past};
 use crate::drain::Drain;
-use crate::pace::{now, past};
 
 const READ: usize = 4 * 1024;
 /// For the last words; a relay that does not take them is left alone.

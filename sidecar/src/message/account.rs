@@ -9,10 +9,10 @@ use mail_egress_diagnosis::reason;
 use mail_egress_smtp::client::{Accepted, UpstreamReply};
 use mail_egress_smtp::{Envelope, ReversePath};
 
+use crate::message::refusal::Refusal;
+use crate::message::submission::Submission;
+use crate::message::trace::{QueueId, message_id};
 use crate::metrics::{AuthStage, Fate, Metrics};
-use crate::refusal::Refusal;
-use crate::submission::Submission;
-use crate::trace::{QueueId, message_id};
 use crate::upstream::Times;
 
 /// The `reason` of a message whose app left; not in the table, since nobody is told.

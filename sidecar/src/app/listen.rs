@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 
-use crate::session;
-use crate::submission::Submissions;
+use crate::app::session;
+use crate::message::submission::Submissions;
 
 /// After accept failed (out of descriptors, mostly): long enough not to spin.
 const REST: Duration = Duration::from_millis(100);

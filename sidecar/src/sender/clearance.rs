@@ -8,8 +8,8 @@ use mail_egress_diagnosis::{Class, TABLE, local, reason};
 use mail_egress_smtp::client::XOAuth2;
 use rustls::ClientConfig;
 
-use crate::follow::Current;
-use crate::refusal::Refusal;
+use crate::message::refusal::Refusal;
+use crate::sender::follow::Current;
 
 /// The proof that a message may be sent: a route, TLS for it, and a token that has not expired.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ fn expired(token: &Token, sender: &SenderRef) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loaded::Loaded;
+    use crate::sender::loaded::Loaded;
 
     const NOW: &str = "2026-11-23T12:00:00Z";
 

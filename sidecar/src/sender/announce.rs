@@ -2,9 +2,9 @@
 
 use mail_egress_config::{SenderRef, State};
 
-use crate::follow::{Current, Seen};
-use crate::loaded::Loaded;
 use crate::metrics::{Load, Metrics};
+use crate::sender::follow::{Current, Seen};
+use crate::sender::loaded::Loaded;
 
 /// Says what a look at the configuration brought, and what is in force now; nothing where nothing
 /// changed.

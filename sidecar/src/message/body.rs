@@ -7,7 +7,7 @@ use std::fmt;
 
 use mail_egress_smtp::data::{Content, Scan};
 
-use crate::budget::{Budget, Share};
+use crate::message::budget::{Budget, Share};
 
 /// How the memory is taken, and the most that one piece holds.
 pub const PIECE: usize = 64 * 1024;

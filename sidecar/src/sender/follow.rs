@@ -17,7 +17,7 @@ use mail_egress_config::{LIMIT, parse};
 use mail_egress_smtp::server;
 use tokio::sync::watch;
 
-use crate::loaded::Loaded;
+use crate::sender::loaded::Loaded;
 
 /// How often the path is looked up.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::clock::{now, past};
 use crate::drain::Drain;
-use crate::follow::Current;
-use crate::pace::{now, past};
-use crate::submission::{Submission, Submissions};
+use crate::message::submission::{Submission, Submissions};
+use crate::sender::follow::Current;
 
 /// What is read at a time.
 const READ: usize = 16 * 1024;

@@ -7,8 +7,8 @@ use mail_egress_entra::tls;
 use mail_egress_smtp::{Address, server};
 use rustls::ClientConfig;
 
-use crate::body::PIECE;
-use crate::trace;
+use crate::message::body::PIECE;
+use crate::message::trace;
 
 /// What every session and message goes by.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ fn ca_bundle(file: &SenderFile) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Body;
-    use crate::budget::Budget;
+    use crate::message::body::Body;
+    use crate::message::budget::Budget;
 
     const MOST: u64 = 1_000_000;
 

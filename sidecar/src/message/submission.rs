@@ -13,16 +13,16 @@ use mail_egress_smtp::server::{Declined, Outcome};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::account;
-use crate::body::Body;
-use crate::budget::Budget;
-use crate::delivery::{Clearance, decide, token_end};
 use crate::drain::Drain;
-use crate::follow::Current;
-use crate::gate::{Gate, Place};
+use crate::message::account;
+use crate::message::body::Body;
+use crate::message::budget::Budget;
+use crate::message::refusal::Refusal;
+use crate::message::trace::{self, QueueId, QueueIds, received};
 use crate::metrics::Metrics;
-use crate::refusal::Refusal;
-use crate::trace::{self, QueueId, QueueIds, received};
+use crate::sender::clearance::{Clearance, decide, token_end};
+use crate::sender::follow::Current;
+use crate::upstream::gate::{Gate, Place};
 use crate::upstream::{Handed, Upstream, judge, troubled};
 
 /// The wait for a place before the 354: the app has not sent its message yet.

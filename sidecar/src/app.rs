@@ -1,0 +1,4 @@
+//! Towards the app: the listeners on localhost, and one session for each connection.
+
+pub mod listen;
+pub mod session;

@@ -1,0 +1,8 @@
+//! One message, from the question whether it may come until its fate is known, counted and logged.
+
+pub mod account;
+pub mod body;
+pub mod budget;
+pub mod refusal;
+pub mod submission;
+pub mod trace;
