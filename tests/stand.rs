@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use jiff::Timestamp;
-use mail_egress_config::{FILE_NAME, FORMAT, Route, SenderFile, SenderRef, SmtpRoute, State, Token, write};
+use mail_egress_config::{FILE_NAME, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token, write};
 use mail_egress_entra::dial::Resolver;
 use mail_egress_entra::{Credential, Limits, TokenClient, TokenRequest};
 use nix::sys::signal::{Signal, kill};
@@ -117,14 +117,13 @@ impl Stand {
             port: exchange.address().port(),
             ca_bundle: Some(exchange.ca_pem().to_owned()),
             max_message_bytes: 35 * 1024 * 1024,
+            security: Security::StartTls,
         };
+        let sender = SenderRef { namespace: "shop".to_owned(), name: "billing".to_owned() };
         Ok(SenderFile {
-            format: FORMAT,
-            sender: SenderRef { namespace: "shop".to_owned(), name: "billing".to_owned() },
-            mailbox: lab::DEFAULT_MAILBOX.to_owned(),
-            state: State::Ready,
             route: Some(Route::ExchangeOnline(route)),
             token: Some(self.token().await?),
+            ..SenderFile::new(sender, lab::DEFAULT_MAILBOX.to_owned(), State::Ready)
         })
     }
 

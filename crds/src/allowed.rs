@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;
+use mail_egress_config::pattern;
 use serde::{Deserialize, Serialize};
 
-use crate::{pattern, selector::NamespaceSelector};
+use crate::selector::NamespaceSelector;
 
 /// Namespaces that may use a MailRoute: by name, or by label.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]

@@ -19,7 +19,6 @@ pub mod mail_policy;
 pub mod mail_route;
 pub mod mail_sender;
 pub mod names;
-pub mod pattern;
 mod schema;
 pub mod secret;
 pub mod selector;

@@ -86,7 +86,7 @@ pub(crate) fn mailbox(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Address patterns; see [`crate::pattern::covers`].
+/// Address patterns; see [`mail_egress_config::pattern::covers`].
 pub(crate) fn patterns(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Resource, ResourceExt, api::ObjectMeta};
-use mail_egress_config::{FILE_NAME, FORMAT, SenderFile, SenderRef, State, Token, Unready, write};
+use mail_egress_config::{FILE_NAME, SenderFile, SenderRef, State, Token, Unready, write};
 use mail_egress_crds::{MailSender, names};
 use mail_egress_diagnosis::Diagnosis;
 
@@ -31,14 +31,8 @@ pub(super) fn file(sender: &MailSender, orders: &Orders) -> SenderFile {
             (State::Unready(Unready { reason, message: diagnosis.sentence() }), None, None)
         }
     };
-    SenderFile {
-        format: FORMAT,
-        sender: SenderRef { namespace: sender.namespace().unwrap_or_default(), name: sender.name_any() },
-        mailbox: sender.spec.mailbox.clone(),
-        state,
-        route,
-        token,
-    }
+    let name = SenderRef { namespace: sender.namespace().unwrap_or_default(), name: sender.name_any() };
+    SenderFile { route, token, ..SenderFile::new(name, sender.spec.mailbox.clone(), state) }
 }
 
 /// The Secret, complete as it is applied: whatever we set before and is not in it goes.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kube::ResourceExt;
-use mail_egress_config::{Route, SmtpRoute};
+use mail_egress_config::{Route, Security, SmtpRoute};
 use mail_egress_crds::{
     Admission, EntraApp, MailRoute, MailSender, Way,
     mail_route::ExchangeOnline,
@@ -257,6 +257,7 @@ pub(super) fn exchange_online(route: &MailRoute, exchange: &ExchangeOnline) -> R
         port: exchange.port(),
         ca_bundle: exchange.ca_bundle.clone(),
         max_message_bytes: limit.unwrap_or(MESSAGE_BYTES),
+        security: Security::StartTls,
     })
 }
 

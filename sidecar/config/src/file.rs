@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::rules::{Delivery, Limits, Rules};
+use crate::token_source::TokenSource;
+
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
@@ -27,6 +30,41 @@ pub struct SenderFile {
     /// The token for the route, where it uses one and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
+    /// Where the sidecar gets its tokens by itself, in place of `token`: without Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_source: Option<TokenSource>,
+    /// Who the app may send as, and to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rules: Rules,
+    /// What this sidecar may send; what is absent is the route's usual limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// When the app is told that a message is taken, and how long one is tried.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
+}
+
+impl SenderFile {
+    /// A file that says this much, and otherwise what is usual.
+    #[must_use]
+    pub fn new(sender: SenderRef, mailbox: String, state: State) -> Self {
+        Self {
+            format: FORMAT,
+            sender,
+            mailbox,
+            state,
+            route: None,
+            token: None,
+            token_source: None,
+            rules: Rules::default(),
+            limits: Limits::default(),
+            delivery: Delivery::default(),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Names a MailSender; displays as `namespace/name`.
@@ -99,6 +137,20 @@ pub struct SmtpRoute {
     pub ca_bundle: Option<String>,
     /// Largest message taken, in octets.
     pub max_message_bytes: u64,
+    /// How the connection becomes TLS.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub security: Security,
+}
+
+/// How a connection to a relay becomes TLS; there is no third way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Security {
+    /// By STARTTLS, which must be offered (RFC 3207).
+    #[default]
+    StartTls,
+    /// From the first octet (RFC 8314).
+    ImplicitTls,
 }
 
 /// An access token. `Debug` hides its value.

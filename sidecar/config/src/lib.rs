@@ -6,10 +6,15 @@
 //! the older format would do harm.
 
 mod file;
+pub mod pattern;
 mod read;
+mod rules;
+mod token_source;
 
-pub use file::{FORMAT, Route, SenderFile, SenderRef, SmtpRoute, State, Token, Unready};
+pub use file::{FORMAT, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token, Unready};
 pub use read::{LIMIT, ReadError, parse, write};
+pub use rules::{BareLineEndings, Delivery, ForeignFrom, Limits, Mode, Rules, Uncertain};
+pub use token_source::{EntraSource, TokenSource};
 
 /// The file's name inside the Secret, the mounted directory, or a folder of one's own.
 pub const FILE_NAME: &str = "sender.json";

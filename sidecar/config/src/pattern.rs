@@ -1,4 +1,4 @@
-//! Address patterns, as `allowedNamespaces`, `sendAs`, `recipients` and policies use them.
+//! Address patterns, as the custom resources, policies and the sender's rules use them.
 
 /// Tells whether `pattern` covers `address`.
 ///
@@ -28,6 +28,16 @@ pub fn covers(pattern: &str, address: &str) -> bool {
     local_fits && covers_domain(wanted_domain, domain)
 }
 
+/// Tells whether `text` is a pattern; see [`covers`].
+pub fn is_pattern(text: &str) -> bool {
+    let domain = |it: &str| !it.is_empty() && !it.contains(['*', '@']) && !it.starts_with('.');
+    text == "*"
+        || text.rsplit_once('@').is_some_and(|(local, host)| {
+            let local = !local.is_empty() && (local == "*" || !local.contains('*'));
+            local && domain(host.strip_prefix("*.").unwrap_or(host))
+        })
+}
+
 /// Tells whether any of `patterns` covers `address`; see [`covers`].
 pub fn any_covers(patterns: &[String], address: &str) -> bool {
     patterns.iter().any(|pattern| covers(pattern, address))
@@ -51,7 +61,7 @@ fn covers_domain(wanted: &str, domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::covers;
+    use super::{covers, is_pattern};
 
     #[test]
     fn an_address_covers_itself_in_any_letter_case() {
@@ -98,7 +108,16 @@ mod tests {
     fn what_is_no_pattern_covers_nothing() {
         for pattern in ["", "contoso.com", "@contoso.com", "**", "*@", "*.contoso.com"] {
             assert!(!covers(pattern, "billing@contoso.com"), "{pattern:?}");
+            assert!(!is_pattern(pattern), "{pattern:?}");
         }
+    }
+
+    #[test]
+    fn patterns_are_known_by_their_shape() {
+        for pattern in ["*", "a@contoso.com", "*@contoso.com", "*@*.contoso.com", "\"a@b\"@contoso.com"] {
+            assert!(is_pattern(pattern), "{pattern:?}");
+        }
+        assert!(!is_pattern("a*@contoso.com") && !is_pattern("*@*contoso.com"));
     }
 
     #[test]

@@ -4,6 +4,9 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::file::{FORMAT, Route, SenderFile, SenderRef, State};
+use crate::pattern;
+use crate::rules::{Limits, Rules};
+use crate::token_source::TokenSource;
 
 /// Longest file that is read, in octets; an API server stores no larger Secret.
 pub const LIMIT: usize = 1024 * 1024;
@@ -58,9 +61,7 @@ struct Denial {
 fn denial(bytes: &[u8]) -> Option<SenderFile> {
     let Denial { sender, mailbox, state } = serde_json::from_slice(bytes).ok()?;
     match state {
-        State::Unready(_) => {
-            Some(SenderFile { format: FORMAT, sender, mailbox, state, route: None, token: None })
-        }
+        State::Unready(_) => Some(SenderFile::new(sender, mailbox, state)),
         State::Ready => None,
     }
 }
@@ -116,6 +117,11 @@ fn check(file: &SenderFile) -> Result<(), ReadError> {
         (State::Ready | State::Unready(_), Some(route)) => check_route(route),
         (State::Unready(_), None) => Ok(()),
     }?;
+    check_rules(&file.rules)?;
+    check_limits(&file.limits)?;
+    if let Some(source) = &file.token_source {
+        check_source(source)?;
+    }
     match &file.token {
         Some(token) if !is_token(token.value.expose_secret()) => {
             Err(field("token.value", "empty, too long, or with characters that no token has"))
@@ -134,6 +140,50 @@ fn check_route(route: &Route) -> Result<(), ReadError> {
     }
     if smtp.max_message_bytes == 0 {
         return Err(field("route.exchangeOnline.maxMessageBytes", "0 would refuse every message"));
+    }
+    Ok(())
+}
+
+/// A pattern that is none would cover nobody: as a denial it would let everybody through.
+fn check_rules(rules: &Rules) -> Result<(), ReadError> {
+    let lists = [
+        ("rules.sendAs", &rules.send_as),
+        ("rules.allowRecipients", &rules.allow_recipients),
+        ("rules.denyRecipients", &rules.deny_recipients),
+    ];
+    match lists.iter().find(|(_, patterns)| !patterns.iter().all(|it| pattern::is_pattern(it))) {
+        Some((name, _)) => Err(field(name, "not a pattern; write *, LOCAL@DOMAIN, *@DOMAIN or *@*.DOMAIN")),
+        None => Ok(()),
+    }
+}
+
+fn check_limits(limits: &Limits) -> Result<(), ReadError> {
+    let limits = [
+        ("limits.messagesPerMinute", limits.messages_per_minute),
+        ("limits.recipientsPerDay", limits.recipients_per_day),
+        ("limits.connections", limits.connections),
+        ("limits.recipientsPerMessage", limits.recipients_per_message),
+    ];
+    match limits.iter().find(|(_, limit)| *limit == Some(0)) {
+        Some((name, _)) => Err(field(name, "0 would refuse every message")),
+        None => Ok(()),
+    }
+}
+
+fn check_source(source: &TokenSource) -> Result<(), ReadError> {
+    let TokenSource::Entra(entra) = source;
+    let name = |it: &str| !it.is_empty() && it.len() <= 256 && it.chars().all(|c| c.is_ascii_graphic());
+    if !entra.login_url.starts_with("https://") || !name(&entra.login_url) {
+        return Err(field("tokenSource.entra.loginURL", "not a URL that begins with https://"));
+    }
+    if !name(&entra.tenant) || entra.tenant.contains(['/', '?', '#', '%']) {
+        return Err(field("tokenSource.entra.tenant", "neither an id nor a domain"));
+    }
+    if !name(&entra.client_id) {
+        return Err(field("tokenSource.entra.clientID", "not an id"));
+    }
+    if !name(&entra.scope) {
+        return Err(field("tokenSource.entra.scope", "not one scope"));
     }
     Ok(())
 }
@@ -185,6 +235,49 @@ mod tests {
         assert!(refused("\"format\": 1", "\"format\": 2").starts_with("format: 2 is newer"));
         assert!(refused("\"ready\"", "\"perhaps\"").starts_with("state: "));
         assert!(refused("\"route\"", "\"rout\"").starts_with("route: missing"));
+    }
+
+    #[test]
+    fn rules_limits_and_delivery_are_the_usual_ones_unless_they_are_said() {
+        let usual = parse(GOOD.as_bytes()).unwrap();
+        assert_eq!((usual.rules, usual.limits), (Rules::default(), Limits::default()));
+        assert_eq!((usual.delivery.hold_seconds, usual.delivery.max_age_seconds), (8, 172_800));
+        assert!(!write(&parse(GOOD.as_bytes()).unwrap()).unwrap().contains("delivery"));
+        let said = GOOD.replace(
+            "\"state\"",
+            r#""rules": {"headerFrom": "rewrite", "denyRecipients": ["*@*.evil.test"]},
+               "limits": {"messagesPerMinute": 5}, "delivery": {"mode": "spool", "uncertain": "atLeastOnce"}, "state""#,
+        );
+        let file = parse(said.as_bytes()).unwrap();
+        assert_eq!(file.delivery.mode, crate::rules::Mode::Spool);
+        assert_eq!(file.limits.or(Limits::EXCHANGE_ONLINE).messages_per_minute, Some(5));
+        assert_eq!(file.limits.or(Limits::EXCHANGE_ONLINE).connections, Some(3));
+        let again = parse(write(&file).unwrap().as_bytes()).unwrap();
+        assert_eq!((again.rules, again.delivery), (file.rules, file.delivery));
+    }
+
+    #[test]
+    fn a_rule_that_would_rule_nothing_is_refused() {
+        let with = |more: &str| parse(GOOD.replace("\"state\"", &format!("{more}, \"state\"")).as_bytes());
+        let refusal = with(r#""rules": {"denyRecipients": ["evil.test"]}"#).unwrap_err().to_string();
+        assert!(refusal.starts_with("rules.denyRecipients: not a pattern"), "{refusal}");
+        let refusal = with(r#""limits": {"connections": 0}"#).unwrap_err().to_string();
+        assert_eq!(refusal, "limits.connections: 0 would refuse every message");
+    }
+
+    #[test]
+    fn a_token_source_is_checked() {
+        let with = |from: &str, to: &str| {
+            let source = r#""tokenSource": {"entra": {"tenant": "contoso.com", "clientID": "1-2",
+                "clientSecretFile": "/run/secret"}}, "state""#;
+            parse(GOOD.replace("\"state\"", &source.replace(from, to)).as_bytes())
+        };
+        let TokenSource::Entra(entra) = with("", "").unwrap().token_source.unwrap();
+        assert_eq!(entra.login_url, "https://login.microsoftonline.com");
+        let refusal = with("contoso.com", "a/b").unwrap_err().to_string();
+        assert_eq!(refusal, "tokenSource.entra.tenant: neither an id nor a domain");
+        let refusal = with("\"tenant\"", "\"loginURL\": \"http://x\", \"tenant\"").unwrap_err().to_string();
+        assert!(refusal.starts_with("tokenSource.entra.loginURL: "), "{refusal}");
     }
 
     #[test]

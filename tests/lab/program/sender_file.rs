@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use mail_egress_config::{FILE_NAME, FORMAT, Route, SenderFile, SenderRef, SmtpRoute, State, Token};
+use mail_egress_config::{FILE_NAME, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token};
 use tokio::task::JoinSet;
 
 use crate::lab::{Form, Lab};
@@ -31,21 +31,19 @@ pub(super) struct Sender {
 pub(super) fn write(lab: &Lab, sender: &Sender, folder: &Path) -> anyhow::Result<Duration> {
     let claims = lab.entra().claims(&sender.client_id)?;
     let file = SenderFile {
-        format: FORMAT,
-        sender: sender.name.clone(),
-        mailbox: sender.mailbox.clone(),
-        state: State::Ready,
         route: Some(Route::ExchangeOnline(SmtpRoute {
             name: "lab".to_owned(),
             host: sender.host.clone(),
             port: sender.port,
             ca_bundle: Some(lab.exchange().ca_pem().to_owned()),
             max_message_bytes: MAX_MESSAGE_BYTES,
+            security: Security::StartTls,
         })),
         token: Some(Token {
             value: lab.entra().mint(&claims, Form::Jwt)?,
             expires_at: Timestamp::from_second(claims.exp).context("the token's end is no time")?,
         }),
+        ..SenderFile::new(sender.name.clone(), sender.mailbox.clone(), State::Ready)
     };
     let (path, new) = (folder.join(FILE_NAME), folder.join(format!(".{FILE_NAME}.new")));
     let text = mail_egress_config::write(&file).context("cannot put sender.json into words")?;
