@@ -57,5 +57,6 @@ cluster-down: ## End that cluster
 clean-cluster: ## Remove what an interrupted run left behind
 	@$(BED) cluster -- clean
 
-generate: ## Write the CRDs' YAML anew from the types
+generate: ## Write anew what is made from the code: the CRDs' YAML, docs/errors.md
 	$(CARGO) run --quiet -p mail-egress-crds --bin generate-crds
+	$(CARGO) run --quiet -p mail-egress-diagnosis --bin generate-errors

@@ -1,15 +1,17 @@
 //! What each failure means and how to mend it: the one table that the app's reply, the log, the
 //! metric, the condition and the documentation all come from.
 //!
-//! [`TABLE`] holds the rows; [`entra`], [`smtp`] and [`local`] find the row for what was seen and
+//! [`TABLE`] holds the rows; [`entra`], [`smtp`], [`graph`] and [`local`] find the row for what was seen and
 //! make a [`Diagnosis`] of it. Everything here is pure: no I/O, no clock.
 
 mod lookup;
+mod page;
 mod row;
 mod table;
 mod words;
 
-pub use lookup::{At, Smtp, entra, local, smtp};
+pub use lookup::{At, Smtp, entra, graph, local, smtp};
+pub use page::page;
 pub use row::{Class, Retry, Row, When};
 pub use table::{TABLE, local as reason};
 pub use words::{sentence, words};

@@ -3,7 +3,7 @@
 use crate::{
     Diagnosis,
     row::{Class, Row, When},
-    table::{ENTRA, LOCAL, SMTP, local as reason},
+    table::{ENTRA, GRAPH, LOCAL, SMTP, local as reason},
 };
 
 impl Row {
@@ -97,6 +97,23 @@ fn may_be_permanent(seen: &Smtp<'_>, found: &str) -> bool {
         At::Sender => !later && found == reason::MESSAGE_TOO_LARGE,
         At::Recipient | At::Message => !later,
     }
+}
+
+/// Explains an answer of Graph to `sendMail` other than 202: its HTTP status, the error's `code` and
+/// its `message`. Always finds a row: the last one matches any answer.
+///
+/// A status that says "later" (429, 5xx) is never made permanent by its code.
+#[must_use]
+pub fn graph(status: u16, code: &str, message: &str) -> Diagnosis {
+    let later = status == 429 || status >= 500;
+    let fits = |row: &&Row| {
+        matches!(row.when, When::Graph { from, to, code: known }
+            if (to == 0 || (from..=to).contains(&status)) && (known.is_empty() || known == code))
+            && !(later && matches!(row.class, Class::Permanent))
+    };
+    let row = GRAPH.iter().find(fits).or(GRAPH.last());
+    let words = format!("{status} {code} {message}");
+    row.map_or_else(|| local(reason::UPSTREAM_PROTOCOL), Row::diagnosis).with_words(&words)
 }
 
 /// Our own finding, by its reason (the constants in [`crate::reason`]).

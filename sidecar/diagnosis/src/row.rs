@@ -48,6 +48,15 @@ pub enum When {
         /// A part of the text in lower case; empty matches any.
         text: &'static str,
     },
+    /// Graph answered with a status from this range and this error code (fact sheet D).
+    Graph {
+        /// The lowest status; `0..=0` matches any.
+        from: u16,
+        /// The highest status.
+        to: u16,
+        /// The `code` of its error; empty matches any.
+        code: &'static str,
+    },
     /// Our own finding: nobody answered anything; looked up by its reason.
     Local,
 }

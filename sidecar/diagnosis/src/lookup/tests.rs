@@ -178,9 +178,29 @@ fn every_row_is_fit_to_print_and_finds_itself() {
                     row.reason
                 );
             }
+            When::Graph { from, code, .. } => {
+                let found = graph(if from == 0 { 400 } else { from }, code, "");
+                assert_eq!((found.reason, &*found.cause), (row.reason, row.cause));
+            }
             When::Local => assert_eq!(local(row.reason).cause, row.cause),
         }
     }
+}
+
+#[test]
+fn graph_is_read_by_code_then_by_status_and_doubt_is_never_repeated() {
+    let found = |status, code| {
+        let found = graph(status, code, "");
+        (found.reason, found.class)
+    };
+    assert_eq!(found(403, "ErrorSendAsDenied"), ("SendAsDenied", Class::Mendable));
+    assert_eq!(found(403, "Novel"), ("GraphAccessDenied", Class::Mendable));
+    assert_eq!(found(429, "ApplicationThrottled"), ("ConcurrencyLimit", Class::Transient));
+    assert_eq!(found(503, "ErrorMessageSizeExceeded").1, Class::Transient);
+    for status in [200, 502, 504] {
+        assert_eq!(found(status, "").1, Class::Uncertain, "{status}");
+    }
+    assert_eq!(found(302, ""), ("GraphRequestRefused", Class::Mendable));
 }
 
 #[test]
