@@ -1,5 +1,7 @@
 //! The Secret that carries a sender's configuration, state and token: pure.
 
+pub(super) mod terms;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -14,7 +16,7 @@ use super::validate::Validated;
 #[derive(Clone, Debug)]
 pub(super) enum Orders {
     /// Send by this route with this token.
-    Send(Validated, Token),
+    Send(Box<Validated>, Token),
     /// Answer 451 with this reason; no token is carried.
     Refuse(Diagnosis),
 }
@@ -22,17 +24,23 @@ pub(super) enum Orders {
 /// The content of the file.
 #[must_use]
 pub(super) fn file(sender: &MailSender, orders: &Orders) -> SenderFile {
-    let (state, route, token) = match orders {
-        Orders::Send(validated, token) => {
-            (State::Ready, Some(validated.route().clone()), Some(token.clone()))
-        }
+    let name = SenderRef { namespace: sender.namespace().unwrap_or_default(), name: sender.name_any() };
+    let spec = &sender.spec;
+    match orders {
+        Orders::Send(validated, token) => SenderFile {
+            route: Some(validated.route().clone()),
+            token: Some(token.clone()),
+            rules: terms::rules(spec),
+            limits: validated.limits(),
+            delivery: terms::delivery(spec),
+            ..SenderFile::new(name, spec.mailbox.clone(), State::Ready)
+        },
         Orders::Refuse(diagnosis) => {
             let reason = diagnosis.reason.to_owned();
-            (State::Unready(Unready { reason, message: diagnosis.sentence() }), None, None)
+            let state = State::Unready(Unready { reason, message: diagnosis.sentence() });
+            SenderFile::new(name, spec.mailbox.clone(), state)
         }
-    };
-    let name = SenderRef { namespace: sender.namespace().unwrap_or_default(), name: sender.name_any() };
-    SenderFile { route, token, ..SenderFile::new(name, sender.spec.mailbox.clone(), state) }
+    }
 }
 
 /// The Secret, complete as it is applied: whatever we set before and is not in it goes.

@@ -55,7 +55,7 @@ fn decide(validated: &Validated, standing: Standing, now: Instant) -> Decision {
         Standing::Held { token, trouble } => {
             let token = Token { value: token.value, expires_at: token.expires_at };
             let finding = held(&token, trouble.as_ref());
-            Decision::Now(Orders::Send(validated.clone(), token), finding)
+            Decision::Now(Orders::Send(validated.clone().into(), token), finding)
         }
         Standing::Missing(diagnosis) => {
             let finding = Finding::no(condition::TOKEN_READY, &diagnosis);

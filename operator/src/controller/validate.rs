@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kube::ResourceExt;
-use mail_egress_config::{Route, Security, SmtpRoute};
+use mail_egress_config::{Limits, Route, Security, SmtpRoute};
 use mail_egress_crds::{
     Admission, EntraApp, MailRoute, MailSender, Way,
     mail_route::ExchangeOnline,
@@ -12,6 +12,7 @@ use mail_egress_crds::{
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::tls;
 
+use super::build::terms;
 use super::condition::{Finding, Status};
 use crate::watches::Named;
 
@@ -36,6 +37,7 @@ pub(super) struct Validated {
     app: Arc<EntraApp>,
     scope: String,
     route: Route,
+    limits: Limits,
 }
 
 impl Validated {
@@ -56,6 +58,12 @@ impl Validated {
     pub(super) fn route(&self) -> &Route {
         &self.route
     }
+
+    /// What one sidecar of the sender may send.
+    #[must_use]
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
 }
 
 /// What was judged.
@@ -72,7 +80,7 @@ pub(super) struct Verdict {
 pub(super) fn validate(sender: &MailSender, references: &References) -> Verdict {
     let resolved = resolve(sender, references);
     let accepted = accept(sender, references);
-    let way = resolved.clone().and_then(|(app, route)| way_out(app, &route));
+    let way = resolved.clone().and_then(|(app, route)| way_out(sender, app, &route));
     let findings = vec![
         match &accepted {
             Ok(true) => Finding::yes(condition::ACCEPTED, "the sender may send as its mailbox"),
@@ -202,13 +210,16 @@ fn accept(sender: &MailSender, references: &References) -> Result<bool, Diagnosi
 }
 
 /// The way out, if this version has built it.
-fn way_out(app: Arc<EntraApp>, route: &MailRoute) -> Result<Validated, Diagnosis> {
+fn way_out(sender: &MailSender, app: Arc<EntraApp>, route: &MailRoute) -> Result<Validated, Diagnosis> {
+    let (ours, theirs) = (sender.spec.limits.as_ref(), route.spec.limits.as_ref());
     match route.spec.way() {
         Some(Way::ExchangeOnline(exchange)) => {
             of_one_cloud(&app, route, exchange)?;
-            let smtp = exchange_online(route, exchange)?;
+            let mut smtp = exchange_online(route, exchange)?;
+            smtp.max_message_bytes = terms::message_bytes(ours, theirs).unwrap_or(MESSAGE_BYTES);
             let scope = app.spec.exchange_scope().to_owned();
-            Ok(Validated { scope, app, route: Route::ExchangeOnline(smtp) })
+            let limits = terms::limits(ours, theirs);
+            Ok(Validated { scope, app, route: Route::ExchangeOnline(smtp), limits })
         }
         Some(
             Way::Graph(_)

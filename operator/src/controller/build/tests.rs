@@ -19,7 +19,7 @@ fn content(orders: &Orders) -> String {
 
 #[test]
 fn a_ready_sender_gets_route_and_token() {
-    let orders = Orders::Send(fixtures::validated(), token());
+    let orders = Orders::Send(fixtures::validated().into(), token());
     assert_eq!(content(&orders), include_str!("golden/ready.json").trim_end());
 }
 
@@ -34,7 +34,7 @@ fn a_denied_sender_gets_the_reason_and_no_token() {
 #[test]
 fn the_sidecar_can_read_what_is_written() {
     let refuse = Orders::Refuse(mail_egress_diagnosis::local(reason::TOKEN_MISSING));
-    for orders in [Orders::Send(fixtures::validated(), token()), refuse] {
+    for orders in [Orders::Send(fixtures::validated().into(), token()), refuse] {
         let content = content(&orders);
         assert!(content.len() < LIMIT);
         parse(content.as_bytes()).unwrap();
@@ -43,7 +43,7 @@ fn the_sidecar_can_read_what_is_written() {
 
 #[test]
 fn the_secret_is_of_our_type_and_goes_with_the_sender() {
-    let orders = Orders::Send(fixtures::validated(), token());
+    let orders = Orders::Send(fixtures::validated().into(), token());
     let secret = serde_json::to_value(secret(&fixtures::sender(json!({})), &orders).unwrap()).unwrap();
     assert_eq!(secret["metadata"]["name"], "mail-egress-billing");
     assert_eq!(secret["metadata"]["namespace"], "shop");
@@ -60,6 +60,6 @@ fn the_secret_is_of_our_type_and_goes_with_the_sender() {
 
 #[test]
 fn debug_hides_the_token() {
-    let shown = format!("{:?}", Orders::Send(fixtures::validated(), token()));
+    let shown = format!("{:?}", Orders::Send(fixtures::validated().into(), token()));
     assert!(!shown.contains("t0ken"), "{shown}");
 }
