@@ -8,7 +8,7 @@
 //!     write session.take_output() and flush; stop if session.is_closed()
 //!     wait for input, session.deadline() → handle_timeout, or the end of the process → shutdown
 //!     while input is left: session.feed(input, &mut body, now), write take_output(), then
-//!         Event::Data(envelope) → decide → permit | refuse
+//!         Event::Sender, Event::Recipient, Event::Data → decide → permit | refuse
 //!         Event::TooLarge       → drop the body
 //!         Event::End            → send body on → finish(Outcome)
 //! }
@@ -31,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 pub use session::Session;
 
 use crate::{
-    Envelope, ReversePath,
+    Address, Envelope, ReversePath,
     client::Accepted,
     reply::{NegativeReply, Reply},
 };
@@ -49,6 +49,8 @@ pub struct Settings {
     pub max_recipient_octets: usize,
     /// After so many bad commands the session is closed.
     pub max_errors: u32,
+    /// What is done with a bare CR or LF in a message.
+    pub bare_line_endings: BareLineEndings,
     /// How long the app may stay silent.
     pub timeouts: Timeouts,
 }
@@ -62,9 +64,20 @@ impl Default for Settings {
             // more than a hundred of the longest, and 500 of 65 octets
             max_recipient_octets: 32 * 1024,
             max_errors: 20,
+            bare_line_endings: BareLineEndings::Normalize,
             timeouts: Timeouts::default(),
         }
     }
+}
+
+/// What is done with a bare CR or LF in a message. Only `CRLF . CRLF` ends it in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BareLineEndings {
+    /// Each becomes CRLF.
+    #[default]
+    Normalize,
+    /// The message is refused once it has ended.
+    Refuse,
 }
 
 /// How long the app may take (RFC 5321 section 4.5.3.2).
@@ -104,12 +117,20 @@ pub struct Fed {
 /// Something that only the caller can decide or do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The app asks to send the message of this envelope. Nothing was answered yet; answer with
+    /// The app wants to send as this sender (MAIL). Nothing was answered yet; answer with
     /// [`Session::permit`] or [`Session::refuse`].
+    Sender(ReversePath),
+    /// The app wants to send to this recipient (RCPT); answer likewise. A refused one is left out,
+    /// and the app may go on.
+    Recipient(Address),
+    /// The app asks to send the message of this envelope; answer likewise.
     Data(Envelope),
     /// The message has become too large; what was collected can be dropped. The rest of it is
     /// skipped and answered with 552, and [`Event::End`] does not come.
     TooLarge,
+    /// The message has a bare CR or LF, which the settings refuse; what was collected can be
+    /// dropped. The rest of it is skipped and answered with 550, and [`Event::End`] does not come.
+    Malformed,
     /// The message is complete in the caller's `body`; answer with [`Session::finish`].
     End,
 }

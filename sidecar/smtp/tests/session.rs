@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use mail_egress_smtp::{
     BodyType, Envelope,
     reply::{NegativeCode, NegativeReply, Status},
-    server::{Event, Outcome, Session, Settings},
+    server::{Event, Fed, Outcome, Session, Settings},
 };
 
 use crate::{
@@ -38,6 +38,7 @@ fn run_all(settings: Settings, transcript: &str, ways: impl Iterator<Item = Piec
     let steps = steps(transcript);
     for pieces in ways {
         let mut run = Run::new(settings.clone(), pieces);
+        run.decides = steps.iter().any(|(letter, text)| *letter == 'E' && text.starts_with("sender"));
         for (letter, text) in &steps {
             run.step(*letter, text);
         }
@@ -55,6 +56,21 @@ struct Run {
     output: Vec<u8>,
     body: Vec<u8>,
     event: Option<Event>,
+    /// Whether the transcript decides about senders and recipients itself; else all are permitted.
+    decides: bool,
+}
+
+/// Feeds a session, and permits every sender and recipient on the way.
+pub(crate) fn feed(session: &mut Session, input: &[u8], body: &mut Vec<u8>, now: Instant) -> Fed {
+    let mut consumed = 0;
+    loop {
+        let fed = session.feed(&input[consumed..], body, now);
+        consumed += fed.consumed;
+        match fed.event {
+            Some(Event::Sender(_) | Event::Recipient(_)) => session.permit(now).unwrap(),
+            event => return Fed { consumed, event },
+        }
+    }
 }
 
 impl Run {
@@ -62,7 +78,7 @@ impl Run {
         let now = Instant::now();
         let session = Session::new(settings, now);
         let (input, output, body) = (Vec::new(), Vec::new(), Vec::new());
-        Self { session, pieces, now, input, done: 0, output, body, event: None }
+        Self { session, pieces, now, input, done: 0, output, body, event: None, decides: false }
     }
 
     #[track_caller]
@@ -122,7 +138,10 @@ impl Run {
         self.output.extend(self.session.take_output());
         while !self.input.is_empty() && self.event.is_none() {
             let piece = self.pieces.next(self.done, self.input.len());
-            let fed = self.session.feed(&self.input[..piece], &mut self.body, self.now);
+            let fed = match self.decides {
+                true => self.session.feed(&self.input[..piece], &mut self.body, self.now),
+                false => feed(&mut self.session, &self.input[..piece], &mut self.body, self.now),
+            };
             self.output.extend(self.session.take_output());
             self.input.drain(..fed.consumed);
             self.done += fed.consumed;
@@ -138,7 +157,13 @@ impl Run {
 
     fn shown(&mut self, event: &Event) -> String {
         match event {
+            Event::Sender(from) => format!("sender <{from}>"),
+            Event::Recipient(to) => format!("recipient <{to}>"),
             Event::Data(envelope) => format!("data {}", shown(envelope)),
+            Event::Malformed => {
+                self.body.clear();
+                "malformed".to_owned()
+            }
             Event::TooLarge => {
                 self.body.clear();
                 "too large".to_owned()

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use mail_egress_smtp::server::{Session, Settings};
 
-use crate::session::{session, session_in_large_pieces, session_with};
+use crate::session::{feed, session, session_in_large_pieces, session_with};
 
 #[test]
 fn a_long_line_is_refused_once_and_the_session_goes_on() {
@@ -81,7 +81,7 @@ fn what_the_session_refuses_by_itself_is_told_once_with_the_sender_of_a_whole_me
     let mut session = Session::new(Arc::new(settings), now);
     let commands = "EHLO app\r\nMAIL FROM:<ann@example.com> SIZE=1001\r\nMAIL FROM:<bob@example.com>\r\n\
                     RCPT TO:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n";
-    let _ = session.feed(commands.as_bytes(), &mut Vec::new(), now);
+    let _ = feed(&mut session, commands.as_bytes(), &mut Vec::new(), now);
     let told: Vec<_> = session
         .take_declined()
         .into_iter()
@@ -162,7 +162,7 @@ fn what_is_too_large_is_not_collected() {
     let mut session = Session::new(Arc::new(settings), now);
     let mut body = Vec::new();
     let start = b"HELO app\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n";
-    assert!(session.feed(start, &mut body, now).event.is_some());
+    assert!(feed(&mut session, start, &mut body, now).event.is_some());
     session.permit(now).unwrap();
     let events: Vec<_> = (0..100).filter_map(|_| session.feed(&[b'x'; 500], &mut body, now).event).collect();
     assert_eq!(events.len(), 1);

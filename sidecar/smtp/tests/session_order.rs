@@ -8,7 +8,7 @@ use mail_egress_smtp::{
     server::{Outcome, Session, Settings},
 };
 
-use crate::session::session;
+use crate::session::{feed, session};
 
 #[test]
 fn nothing_of_a_message_comes_before_a_hello() {
@@ -99,7 +99,7 @@ fn answers_that_nobody_waits_for_are_refused() {
     let greeting = session.take_output();
     let mut body = Vec::new();
     for input in ["", "HELO app\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<a@b>\r\n"] {
-        let fed = session.feed(input.as_bytes(), &mut body, now);
+        let fed = feed(&mut session, input.as_bytes(), &mut body, now);
         assert_eq!((fed.consumed, fed.event), (input.len(), None));
         let _ = session.take_output();
         assert_eq!(session.permit(now), Err(OutOfTurn));

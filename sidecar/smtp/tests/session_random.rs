@@ -56,12 +56,13 @@ fn run(input: &[u8], mut next: impl FnMut(usize) -> usize) -> (String, Vec<Strin
         assert!(fed.consumed > 0, "no progress");
         match fed.event {
             None => {}
+            Some(Event::Sender(_) | Event::Recipient(_)) => session.permit(now).unwrap(),
             Some(Event::Data(envelope)) => {
                 assert!(!envelope.to.is_empty());
                 told.push(format!("{envelope:?}"));
                 session.permit(now).unwrap();
             }
-            Some(Event::TooLarge) => body.clear(),
+            Some(Event::TooLarge | Event::Malformed) => body.clear(),
             Some(Event::End) => {
                 assert!(body.len() <= 100 && (body.is_empty() || body.ends_with(b"\r\n")));
                 told.push(body.escape_ascii().to_string());

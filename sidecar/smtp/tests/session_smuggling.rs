@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use crate::session::feed;
 use mail_egress_smtp::{
     reply::{NegativeCode, NegativeReply, Status},
     server::{Event, Fed, Session, Settings},
@@ -116,7 +117,7 @@ fn a_message_sent_blindly_is_not_read_as_commands() {
         let mut body = Vec::new();
         let whole = [&data[..], blind].concat();
         let first = if together { &whole[..] } else { data };
-        let fed = session.feed(first, &mut body, now);
+        let fed = feed(&mut session, first, &mut body, now);
         assert!(matches!(fed.event, Some(Event::Data(_))));
         assert_eq!(fed.consumed, data.len());
         if !together {

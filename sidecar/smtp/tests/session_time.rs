@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::session::feed;
 use mail_egress_smtp::{
     reply::{NegativeCode, NegativeReply, Status},
     server::{Event, Outcome, Session, Settings},
@@ -22,7 +23,7 @@ fn begin(now: Instant) -> Session {
 /// A session that waits for the message.
 fn in_data(now: Instant) -> Session {
     let mut session = begin(now);
-    assert!(matches!(session.feed(UNTIL_DATA, &mut Vec::new(), now).event, Some(Event::Data(_))));
+    assert!(matches!(feed(&mut session, UNTIL_DATA, &mut Vec::new(), now).event, Some(Event::Data(_))));
     session.permit(now).unwrap();
     let _ = session.take_output();
     session
@@ -82,7 +83,7 @@ fn an_endless_line_does_not_lengthen_its_time() {
 fn no_time_runs_while_the_caller_owes_an_answer() {
     let start = Instant::now();
     let mut session = begin(start);
-    assert!(session.feed(UNTIL_DATA, &mut Vec::new(), start).event.is_some());
+    assert!(feed(&mut session, UNTIL_DATA, &mut Vec::new(), start).event.is_some());
     let _ = session.take_output();
     assert_eq!(session.deadline(), None);
     session.handle_timeout(start + 60 * MINUTE);
@@ -104,7 +105,7 @@ fn the_answer_to_a_message_begins_the_time_of_the_next_command() {
     let late = start + 60 * MINUTE;
     let refusal = NegativeReply::new(NegativeCode::LocalError, Status::new(0, 0), "no");
     let mut session = begin(start);
-    assert!(session.feed(UNTIL_DATA, &mut Vec::new(), start).event.is_some());
+    assert!(feed(&mut session, UNTIL_DATA, &mut Vec::new(), start).event.is_some());
     session.refuse(&refusal, late).unwrap();
     let _ = session.take_output();
     times_out(session, late + 5 * MINUTE);

@@ -18,6 +18,7 @@ mod session_commands;
 mod session_limits;
 mod session_message;
 mod session_order;
+mod session_policy;
 mod session_random;
 mod session_smuggling;
 mod session_time;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock::{now, past};
 use crate::drain::Drain;
+use crate::message::refusal::Refusal;
 use crate::message::submission::{Submission, Submissions};
 use crate::sender::follow::Current;
 
@@ -116,6 +117,14 @@ impl Conversation {
 
     async fn see_to(&mut self, event: Event) -> io::Result<()> {
         match event {
+            Event::Sender(from) => {
+                let decided = self.submissions.may_send_as(&from);
+                self.answer(decided)
+            }
+            Event::Recipient(to) => {
+                let decided = self.submissions.may_send_to(&to);
+                self.answer(decided)
+            }
             Event::Data(envelope) => match self.submissions.admit(envelope).await {
                 Ok(submission) => {
                     self.submission = Some(submission);
@@ -132,6 +141,12 @@ impl Conversation {
                 }
                 Ok(())
             }
+            Event::Malformed => {
+                if let Some(submission) = self.submission.take() {
+                    self.submissions.malformed(&submission);
+                }
+                Ok(())
+            }
             Event::End => {
                 let submission = self.submission.take().ok_or(OutOfTurn).map_err(io::Error::other)?;
                 let gone = gone(&self.stream, &mut self.input);
@@ -140,6 +155,14 @@ impl Conversation {
                 self.session.finish(&outcome, now()).map_err(io::Error::other)
             }
         }
+    }
+
+    fn answer(&mut self, decided: Result<(), Refusal>) -> io::Result<()> {
+        match decided {
+            Ok(()) => self.session.permit(now()),
+            Err(refusal) => self.session.refuse(&refusal.reply(), now()),
+        }
+        .map_err(io::Error::other)
     }
 
     /// Shows the session what has come during its question, so that a body sent blindly behind

@@ -112,6 +112,11 @@ pub fn too_large(metrics: &Metrics, submission: &Submission) {
     unfinished(metrics, submission, Fate::Refused, reason::MESSAGE_TOO_LARGE, "larger than the route takes");
 }
 
+/// A message with a bare CR or LF, which the sender refuses; the session has said so.
+pub fn malformed(metrics: &Metrics, submission: &Submission) {
+    unfinished(metrics, submission, Fate::Refused, reason::BARE_LINE_ENDING, "it has bare line endings");
+}
+
 /// A message that its sender announced as larger than the route takes; the session has said so.
 pub fn announced_too_large(metrics: &Metrics, from: &ReversePath) {
     let (fate, reason) = (Fate::Refused, reason::MESSAGE_TOO_LARGE);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
-use mail_egress_smtp::Envelope;
 use mail_egress_smtp::client::Message;
 use mail_egress_smtp::server::{Declined, Outcome};
+use mail_egress_smtp::{Address, Envelope, ReversePath};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -85,6 +85,16 @@ impl fmt::Debug for Submission {
 }
 
 impl Submissions {
+    /// Whether the app may send as this sender, as far as can be told at MAIL.
+    pub fn may_send_as(&self, _from: &ReversePath) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Whether the app may send to this recipient.
+    pub fn may_send_to(&self, _to: &Address) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Before the 354: the configuration must allow it, memory must be free and a place upstream
     /// too, for which it waits a little. A refusal is counted and logged.
     pub async fn admit(&self, envelope: Envelope) -> Result<Submission, Refusal> {
@@ -197,6 +207,12 @@ impl Submissions {
             Some(from) => account::announced_too_large(&self.metrics, from),
             None => tracing::debug!(reply = %declined.reply, "an app's command was refused"),
         }
+    }
+
+    /// The app sent a message with bare line endings, which the sender refuses; the session has
+    /// said so.
+    pub fn malformed(&self, submission: &Submission) {
+        account::malformed(&self.metrics, submission);
     }
 
     /// The app sent more than the route takes; the session has said so.

@@ -183,6 +183,9 @@ reasons! {
     /// UTF-8 addresses or headers, and the relay does not offer SMTPUTF8.
     SMTPUTF8_NOT_OFFERED = "SmtpUtf8NotOffered", Permanent, Never,
         "the message needs SMTPUTF8 and the relay does not offer it", "use ASCII addresses and headers, or a relay that offers it";
+    /// A bare CR or LF, and the sender refuses such.
+    BARE_LINE_ENDING = "BareLineEnding", Permanent, Never,
+        "the message has a bare CR or LF, and the MailSender refuses such", "let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize";
     /// Larger than the route takes.
     MESSAGE_TOO_LARGE = "MessageTooLarge", Permanent, Never,
         "the message is larger than the route takes", "send a smaller message";

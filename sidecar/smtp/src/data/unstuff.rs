@@ -13,6 +13,7 @@ use memchr::memchr2;
 #[derive(Clone, Debug, Default)]
 pub struct Unstuffer {
     at: At,
+    bare: bool,
 }
 
 /// Where in the data the next octet stands.
@@ -65,6 +66,7 @@ impl Unstuffer {
                 // the CR was bare; behind a dot, that was not the only octet of its line
                 (At::Cr | At::DotCr, _) => {
                     body.extend_from_slice(b"\r\n");
+                    self.bare = true;
                     self.step(At::BareStart, rest)
                 }
                 (At::BareStart, b'.') => self.step(At::BareDot, after),
@@ -75,6 +77,7 @@ impl Unstuffer {
                 (At::LineStart | At::Line | At::BareStart, b'\r') => self.step(At::Cr, after),
                 (At::LineStart | At::Line | At::BareStart | At::Dot, b'\n') => {
                     body.extend_from_slice(b"\r\n");
+                    self.bare = true;
                     self.step(At::BareStart, after)
                 }
                 (At::LineStart | At::Line | At::BareStart | At::Dot | At::End, _) => {
@@ -85,6 +88,12 @@ impl Unstuffer {
             };
         }
         Unstuffed { consumed: input.len() - rest.len(), ended: self.at == At::End }
+    }
+
+    /// Whether a bare CR or LF has come so far.
+    #[must_use]
+    pub fn met_bare_ending(&self) -> bool {
+        self.bare
     }
 
     fn step<'a>(&mut self, at: At, rest: &'a [u8]) -> &'a [u8] {

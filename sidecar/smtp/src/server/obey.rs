@@ -22,13 +22,15 @@ impl Session {
         }
         match command::parse(line) {
             Ok(Command::Data) => return self.data(),
-            Ok(command) => self.answer(command),
+            Ok(Command::Mail(mail)) => return self.mail(mail),
+            Ok(Command::Rcpt(address)) => return self.rcpt(address),
+            Ok(command) => self.answer(&command),
             Err(reply) => self.complain(&reply),
         }
         None
     }
 
-    fn answer(&mut self, command: Command<'_>) {
+    fn answer(&mut self, command: &Command<'_>) {
         match command {
             Command::Ehlo => {
                 self.state = State::Greeted;
@@ -38,15 +40,13 @@ impl Session {
                 self.state = State::Greeted;
                 self.say(&reply::hello(&self.settings.name));
             }
-            Command::Mail(mail) => self.mail(mail),
-            Command::Rcpt(address) => self.rcpt(address),
             Command::Rset => {
                 if let State::Mail(_) = self.state {
                     self.state = State::Greeted;
                 }
                 self.say(&reply::OK);
             }
-            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
+            Command::Auth { mechanism, initial } => self.auth(mechanism, *initial),
             Command::Noop => self.say(&reply::OK),
             Command::Vrfy => self.say(&reply::NOT_VERIFIED),
             Command::Help => self.say(&reply::HELP),
@@ -58,12 +58,12 @@ impl Session {
             Command::Bdat => self.close(&reply::BDAT_REFUSED),
             // what follows was written by whoever led the web client here
             Command::Http => self.close(&reply::NOT_HTTP),
-            // `obey` has seen to it: it alone gives an event
-            Command::Data => {}
+            // `obey` has seen to them: they alone give events
+            Command::Mail(_) | Command::Rcpt(_) | Command::Data => {}
         }
     }
 
-    fn mail(&mut self, mail: Mail) {
+    fn mail(&mut self, mail: Mail) -> Option<Event> {
         if matches!(self.state, State::Fresh) {
             self.complain(&reply::HELLO_FIRST);
         } else if matches!(self.state, State::Mail(_)) {
@@ -72,25 +72,29 @@ impl Session {
             self.decline(&reply::TOO_LARGE, Some(mail.from));
         } else {
             let Mail { from, body, smtputf8, size } = mail;
-            self.state = State::Mail(Envelope { from, to: Vec::new(), body, smtputf8, size });
-            self.say(&reply::SENDER_OK);
+            let event = Event::Sender(from.clone());
+            self.state = State::Sender(Envelope { from, to: Vec::new(), body, smtputf8, size });
+            return Some(event);
         }
+        None
     }
 
-    fn rcpt(&mut self, address: Address) {
+    fn rcpt(&mut self, address: Address) -> Option<Event> {
         let (max, max_octets) = (self.settings.max_recipients, self.settings.max_recipient_octets);
         let State::Mail(envelope) = &mut self.state else {
-            return self.complain(&self.out_of_order());
+            self.complain(&self.out_of_order());
+            return None;
         };
         let octets = |held: &[Address]| held.iter().map(|it| it.as_str().len()).sum::<usize>();
         if envelope.to.len() >= max || octets(&envelope.to) + address.as_str().len() > max_octets {
             self.say(&reply::TOO_MANY_RECIPIENTS);
         } else if !envelope.smtputf8 && !address.is_ascii() {
             self.complain(&reply::NEEDS_SMTPUTF8);
-        } else {
-            envelope.to.push(address);
-            self.say(&reply::RECIPIENT_OK);
+        } else if let State::Mail(envelope) = std::mem::replace(&mut self.state, State::Greeted) {
+            self.state = State::Recipient(envelope, address.clone());
+            return Some(Event::Recipient(address));
         }
+        None
     }
 
     fn data(&mut self) -> Option<Event> {

@@ -3,12 +3,12 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    Declined, Event, Fed, Outcome, Shared,
+    BareLineEndings, Declined, Event, Fed, Outcome, Shared,
     line::{Cut, LineReader},
     sasl::Step,
 };
 use crate::{
-    Envelope, OutOfTurn, ReversePath,
+    Address, Envelope, OutOfTurn, ReversePath,
     data::Unstuffer,
     reply::{self, NegativeReply, Reply},
 };
@@ -34,24 +34,31 @@ pub struct Session {
 /// What the session waits for.
 ///
 /// ```text
-///            EHLO                MAIL            DATA                 permit
-///   Fresh ─────────▶ Greeted ──────────▶ Mail ─────────▶ Deciding ──────────▶ Data
-///                    │  ▲  ▲ ▲          ⟲ RCPT              │ refuse           │ end
-///               AUTH ▼  │  │ └───── RSET, EHLO ─┘            │                  ▼
-///                     Sasl │ ◀──────────────────────────────┘                Held
-///                          │ ◀── too large ── Data ──                          │
-///                          └────────────────────────── finish ─────────────────┘
+///            EHLO          MAIL          permit          DATA             permit
+///   Fresh ─────────▶ Greeted ───▶ Sender ───────▶ Mail ─────────▶ Deciding ──────▶ Data
+///                    │  ▲  ▲ ▲ ▲   │ refuse       │ ▲ ▲             │ refuse       │ end
+///               AUTH ▼  │  │ │ └───┘         RCPT ▼ │ permit,       │              ▼
+///                     Sasl │ │          Recipient ──┘ refuse        │             Held
+///                          │ └──── RSET, EHLO ────┘                 │              │
+///                          │ ◀──────────────────────────────────────┘              │
+///                          │ ◀── too large, malformed ── Data                      │
+///                          └───────────────────────── finish ──────────────────────┘
 ///   any ── QUIT, too many errors, timeout, shutdown ──▶ Closed
 /// ```
 ///
-/// In `Deciding` and `Held` the caller owes an answer: no input is taken and no time runs.
+/// In `Sender`, `Recipient`, `Deciding` and `Held` the caller owes an answer: no input is taken and
+/// no time runs.
 pub(super) enum State {
     /// A hello.
     Fresh,
     /// A message, or anything else.
     Greeted,
+    /// The caller's decision whether this sender may send.
+    Sender(Envelope),
     /// Recipients, then DATA.
     Mail(Envelope),
+    /// The caller's decision whether this recipient may be sent to.
+    Recipient(Envelope, Address),
     /// The next response of an AUTH dialogue.
     Sasl(Step),
     /// The caller's decision whether the message may come; `early` if more came before it.
@@ -68,8 +75,24 @@ pub(super) enum State {
 pub(super) struct Incoming {
     unstuffer: Unstuffer,
     size: u64,
-    too_large: bool,
+    unfit: Option<Unfit>,
     until: Instant,
+}
+
+/// Why the rest of a message is skipped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unfit {
+    TooLarge,
+    Malformed,
+}
+
+impl Unfit {
+    fn reply(self) -> &'static Reply {
+        match self {
+            Self::TooLarge => &reply::TOO_LARGE,
+            Self::Malformed => &reply::BARE_ENDING_IN_MESSAGE,
+        }
+    }
 }
 
 impl Session {
@@ -112,7 +135,11 @@ impl Session {
                     fed.consumed += self.feed_line(rest, &mut fed.event, now);
                 }
                 State::Data(_) => fed.consumed += self.feed_body(rest, body, &mut fed.event, now),
-                State::Deciding { .. } | State::Held | State::Closed => break,
+                State::Sender(_)
+                | State::Recipient(..)
+                | State::Deciding { .. }
+                | State::Held
+                | State::Closed => break,
             }
             if self.output.len() > MUCH_OUTPUT {
                 break;
@@ -138,30 +165,76 @@ impl Session {
         std::mem::take(&mut self.declined)
     }
 
-    /// Answers [`Event::Data`] with 354: the message may come.
+    /// Answers [`Event::Sender`] and [`Event::Recipient`] with 250 and [`Event::Data`] with 354: the
+    /// message may come.
     pub fn permit(&mut self, now: Instant) -> Result<(), OutOfTurn> {
-        if !matches!(self.state, State::Deciding { .. }) {
-            return Err(OutOfTurn);
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Sender(envelope) => {
+                self.resume(&reply::SENDER_OK, State::Mail(envelope), now);
+                Ok(())
+            }
+            State::Recipient(mut envelope, address) => {
+                envelope.to.push(address);
+                self.resume(&reply::RECIPIENT_OK, State::Mail(envelope), now);
+                Ok(())
+            }
+            State::Deciding { .. } => {
+                self.receive(now);
+                Ok(())
+            }
+            other => {
+                self.state = other;
+                Err(OutOfTurn)
+            }
         }
+    }
+
+    fn receive(&mut self, now: Instant) {
         let timeouts = self.settings.timeouts;
         self.say(&reply::SEND_BODY);
         self.state = State::Data(Incoming {
             unstuffer: Unstuffer::default(),
             size: 0,
-            too_large: false,
+            unfit: None,
             until: now + timeouts.message,
         });
         self.deadline = Some(now + timeouts.data_block.min(timeouts.message));
-        Ok(())
     }
 
-    /// Answers [`Event::Data`] with a refusal: the envelope is dropped, the session goes on.
+    /// Says what was decided, and goes on from there.
+    fn resume(&mut self, reply: &Reply, state: State, now: Instant) {
+        self.state = state;
+        self.deadline = Some(now + self.settings.timeouts.command);
+        if self.leaving {
+            self.close(&reply::SHUTTING_DOWN);
+        } else {
+            // the caller knows of it: it is its own decision
+            reply.write_to(&mut self.output);
+        }
+    }
+
+    /// Answers [`Event::Sender`], [`Event::Recipient`] and [`Event::Data`] with a refusal: the sender,
+    /// the recipient or the whole envelope is dropped, the session goes on.
     ///
-    /// Unless input was offered that came before this answer: nothing may follow a DATA (RFC 2920
+    /// Unless, behind DATA, input was offered that came before this answer: nothing may follow a DATA (RFC 2920
     /// section 3.1), so it is a message sent blindly, and its lines must not be read as commands.
     /// The session is closed then.
     pub fn refuse(&mut self, refusal: &NegativeReply, now: Instant) -> Result<(), OutOfTurn> {
-        let State::Deciding { early } = self.state else { return Err(OutOfTurn) };
+        let early = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Sender(_) => {
+                self.resume(refusal.as_reply(), State::Greeted, now);
+                return Ok(());
+            }
+            State::Recipient(envelope, _) => {
+                self.resume(refusal.as_reply(), State::Mail(envelope), now);
+                return Ok(());
+            }
+            State::Deciding { early } => early,
+            other => {
+                self.state = other;
+                return Err(OutOfTurn);
+            }
+        };
         self.conclude(refusal.as_reply(), now);
         if early && !self.is_closed() {
             self.close(&reply::TOO_EARLY);
@@ -189,7 +262,12 @@ impl Session {
             State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) => {
                 self.close(&reply::SHUTTING_DOWN);
             }
-            State::Deciding { .. } | State::Data(_) | State::Held | State::Closed => {}
+            State::Sender(_)
+            | State::Recipient(..)
+            | State::Deciding { .. }
+            | State::Data(_)
+            | State::Held
+            | State::Closed => {}
         }
     }
 
@@ -197,7 +275,11 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Deciding { .. } | State::Held | State::Closed => None,
+            State::Sender(_)
+            | State::Recipient(..)
+            | State::Deciding { .. }
+            | State::Held
+            | State::Closed => None,
             State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) | State::Data(_) => self.deadline,
         }
     }
@@ -279,18 +361,22 @@ impl Session {
         let before = body.len();
         let fed = incoming.unstuffer.feed(input, body);
         incoming.size += (body.len() - before) as u64;
-        if incoming.size > self.settings.max_message_bytes && !incoming.too_large {
-            incoming.too_large = true;
+        let refuses = self.settings.bare_line_endings == BareLineEndings::Refuse;
+        if incoming.unfit.is_none() && incoming.size > self.settings.max_message_bytes {
+            incoming.unfit = Some(Unfit::TooLarge);
             *event = Some(Event::TooLarge);
+        } else if incoming.unfit.is_none() && refuses && incoming.unstuffer.met_bare_ending() {
+            incoming.unfit = Some(Unfit::Malformed);
+            *event = Some(Event::Malformed);
         }
-        if incoming.too_large {
+        if incoming.unfit.is_some() {
             body.truncate(before);
         }
         self.deadline = Some(incoming.until.min(now + self.settings.timeouts.data_block));
-        match (fed.ended, incoming.too_large) {
+        match (fed.ended, incoming.unfit) {
             (false, _) => {}
-            (true, true) => self.conclude(&reply::TOO_LARGE, now),
-            (true, false) => {
+            (true, Some(unfit)) => self.conclude(unfit.reply(), now),
+            (true, None) => {
                 self.state = State::Held;
                 *event = Some(Event::End);
             }
@@ -316,7 +402,9 @@ impl fmt::Debug for Session {
         let state = match self.state {
             State::Fresh => "fresh",
             State::Greeted => "greeted",
+            State::Sender(_) => "sender",
             State::Mail(_) => "mail",
+            State::Recipient(..) => "recipient",
             State::Sasl(_) => "sasl",
             State::Deciding { .. } => "deciding",
             State::Data(_) => "data",
