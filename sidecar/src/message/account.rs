@@ -25,15 +25,17 @@ pub struct Account {
     receive: Duration,
     /// For a place upstream, behind the dot.
     pub wait: Duration,
-    /// Upstream.
+    /// Upstream, of the last attempt.
     pub times: Times,
+    /// How often the relay was asked.
+    pub attempts: u32,
 }
 
 impl Account {
     /// The message is complete; it took so long to come.
     #[must_use]
     pub fn begin(receive: Duration) -> Self {
-        Self { receive, wait: Duration::ZERO, times: Times::default() }
+        Self { receive, wait: Duration::ZERO, times: Times::default(), attempts: 1 }
     }
 
     /// Its fate is known.
@@ -71,6 +73,7 @@ impl Account {
                     $($field)*
                     receive_ms = millis(self.receive),
                     wait_ms = millis(self.wait),
+                    attempts = self.attempts,
                     connect_ms = millis(self.times.connect),
                     login_ms = millis(self.times.login),
                     transfer_ms = millis(self.times.transfer),

@@ -1,6 +1,6 @@
 //! Why a message is not taken, in the form that the app, the log and the metrics share.
 
-use mail_egress_diagnosis::{Class, Diagnosis, local, reason};
+use mail_egress_diagnosis::{Class, Diagnosis, Retry, local, reason};
 use mail_egress_smtp::reply::{NegativeCode, NegativeReply, Status};
 
 use crate::metrics::Fate;
@@ -12,6 +12,10 @@ pub struct Refusal {
     pub reason: &'static str,
     /// What repeating the message can achieve.
     pub class: Class,
+    /// Whether repeating the step itself helps.
+    pub retry: Retry,
+    /// Whether the relay said it, in a reply that was received whole.
+    pub by_relay: bool,
     /// The whole sentence: cause, the other side's words, and what to do.
     pub sentence: String,
     /// Whom it is about, for the app alone: the log names no recipients.
@@ -35,6 +39,8 @@ impl Refusal {
         Self {
             reason,
             class,
+            retry: Retry::WhenMended,
+            by_relay: false,
             sentence: mail_egress_diagnosis::sentence(sentence),
             whom: None,
             at_authentication: false,
@@ -89,6 +95,8 @@ impl From<Diagnosis> for Refusal {
         Self {
             reason: diagnosis.reason,
             class: diagnosis.class,
+            retry: diagnosis.retry,
+            by_relay: false,
             sentence: diagnosis.sentence(),
             whom: None,
             at_authentication: false,

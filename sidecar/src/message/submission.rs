@@ -1,6 +1,7 @@
 //! One message: whether it is taken in, what is held of it, and how it is sent on.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use mail_egress_smtp::{Address, Envelope, ReversePath};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock::now;
 use crate::drain::Drain;
 use crate::message::account;
 use crate::message::body::Body;
 use crate::message::budget::Budget;
+use crate::message::patience::Patience;
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds, received};
 use crate::metrics::Metrics;
@@ -133,18 +136,36 @@ impl Submissions {
     ) -> Option<Outcome> {
         let began = Instant::now();
         let mut account = account::Account::begin(submission.permitted.elapsed());
-        let place = submission.place.take();
-        let handed = tokio::select! {
-            biased;
-            () = gone => {
-                self.abandoned(&submission);
-                return None;
+        let mut patience = Patience::new(began.into_std());
+        let mut place = submission.place.take();
+        let mut gone = pin!(gone);
+        let outcome = loop {
+            let handed = tokio::select! {
+                biased;
+                () = &mut gone => {
+                    self.abandoned(&submission);
+                    return None;
+                }
+                handed = self.handed(&submission, place.take(), &mut account) => handed,
+            };
+            let outcome = match handed {
+                Ok(handed) => judge(handed.conclude(&mut account.times).await),
+                Err(refusal) => Err(refusal),
+            };
+            let Err(refusal) = &outcome else { break outcome };
+            let Some(pause) = patience.another(refusal, now()) else { break outcome };
+            account.attempts += 1;
+            tracing::debug!(id = %submission.id, reason = refusal.reason, ?pause, "the relay is asked once more");
+            let mut drain = self.drain.clone();
+            tokio::select! {
+                biased;
+                () = &mut gone => {
+                    self.abandoned(&submission);
+                    return None;
+                }
+                () = drain.over() => break outcome,
+                () = tokio::time::sleep(pause) => {}
             }
-            handed = self.handed(&submission, place, &mut account) => handed,
-        };
-        let outcome = match handed {
-            Ok(handed) => judge(handed.conclude(&mut account.times).await),
-            Err(refusal) => Err(refusal),
         };
         account.close(&self.metrics, &submission, &outcome, began.elapsed());
         Some(match outcome {

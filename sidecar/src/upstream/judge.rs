@@ -33,6 +33,7 @@ fn refusal(refused: &RelayRefusal) -> Refusal {
     }
     let status = refused.reply.enhanced.map(mail_egress_smtp::reply::Enhanced::status);
     let mut answer = Refusal::from(diagnosis).answered(refused.reply.code, status);
+    answer.by_relay = true;
     // RFC 4954 section 6: 530 to MAIL says that authentication is wanted
     answer.at_authentication = refused.phase == Phase::Auth || matches!(refused.reply.code, 530 | 535);
     match refused.recipients.as_slice() {
