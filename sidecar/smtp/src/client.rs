@@ -15,13 +15,14 @@
 //! ```
 //!
 //! Guarantees: the token is written only after [`Dialogue::tls_established`] and a second EHLO;
-//! octets that came in before that call never count after it; the final dot is written only by
+//! octets that came in before that call never count after it; a connection is cleared by RSET, whose
+//! reply counts, before another message is sent on it; the final dot is written only by
 //! [`Dialogue::end_of_body`]; up to there a lost connection is [`Attempt::Failed`], behind it
 //! [`Attempt::Uncertain`]. A message goes to all of its recipients or to none.
 
 mod attempt;
-mod capabilities;
 mod dialogue;
+mod offers;
 mod phase;
 mod replies;
 mod transaction;
@@ -31,6 +32,7 @@ use secrecy::SecretString;
 
 pub use attempt::{Accepted, Attempt, Failure, Lost, Refusal, RefusedRecipient, Unsendable, UpstreamReply};
 pub use dialogue::Dialogue;
+pub use offers::Offers;
 pub use phase::{Phase, Timeouts};
 
 use crate::{Address, Envelope, data::Content};

@@ -284,3 +284,21 @@ fn tls_cannot_be_claimed_out_of_turn() {
     let dialogue: &Dialogue = &run.dialogue;
     assert_eq!(dialogue.phase(), Phase::Idle);
 }
+
+#[test]
+fn a_response_that_has_no_room_in_the_command_is_said_behind_it_once() {
+    let said = LOGIN.split("S: 235").next().unwrap();
+    for malformed in ["501 5.5.4 Invalid base64 data", "500 5.5.2 line too long"] {
+        let again = format!("{said}\nS: {malformed}\nC: AUTH XOAUTH2\nS: 334\nC: {{response}}");
+        dialogue(&format!("{again}\nS: 235 welcome\nA: ready\nX: ready"));
+        dialogue(&format!("{again}\nS: {malformed}\nC: QUIT\nA: refused auth {malformed}\nX: ended"));
+    }
+}
+
+#[test]
+fn tells_what_the_relay_offers() {
+    let run = Run::after(&settings("token"), LOGIN);
+    let offers = run.dialogue.offers();
+    assert!(offers.pipelining && offers.eight_bit_mime && offers.smtputf8 && !offers.dsn && !offers.chunking);
+    assert_eq!(offers.size, Some(1000));
+}

@@ -25,9 +25,11 @@ fn one_recipient_goes_out_together_with_data() {
         A: accepted 250 2.0.0 OK <1@example.com> [Hostname=X]
         X: ready
         D: send <> -> <eve@example.com>: x
+        C: RSET
         C: MAIL FROM:<> SIZE=1
         C: RCPT TO:<eve@example.com>
         C: DATA
+        S: 250 ok
         S: 250 ok
         S: 250 ok
         S: 354 go
@@ -365,4 +367,57 @@ fn nothing_is_sent_out_of_turn() {
     assert!(run.dialogue.send(to_nobody, run.now).is_err());
     assert!(run.dialogue.send(message.clone(), run.now).unwrap().is_none());
     assert!(run.dialogue.send(message, run.now).is_err());
+}
+
+#[test]
+fn without_pipelining_a_used_connection_is_reset_before_anything_else() {
+    let sent = "
+        D: send <a@b> -> <c@d>: x
+        C: MAIL FROM:<a@b>
+        S: 250 ok
+        C: RCPT TO:<c@d>
+        S: 250 ok
+        C: DATA
+        S: 354 go
+        A: send body
+        D: body
+        D: end
+        C: x
+        C: .
+        S: 250 ok
+        A: accepted 250 ok";
+    let again = sent.replace("C: MAIL", "C: RSET\nS: 250 reset\nC: MAIL");
+    dialogue(&format!("{PLAIN_LOGIN}{sent}{again}"));
+}
+
+#[test]
+fn a_reset_that_is_refused_ends_the_connection_and_nothing_is_sent() {
+    let used = format!(
+        "{LOGIN}
+        D: send <a@b> -> <c@d>: x
+        C: MAIL FROM:<a@b> SIZE=1
+        C: RCPT TO:<c@d>
+        C: DATA
+        S: 250 ok
+        S: 250 ok
+        S: 354 go
+        A: send body
+        D: body
+        D: end
+        C: x
+        C: .
+        S: 250 ok
+        A: accepted 250 ok
+        D: send <a@b> -> <c@d>: y
+        C: RSET
+        C: MAIL FROM:<a@b> SIZE=1
+        C: RCPT TO:<c@d>
+        C: DATA"
+    );
+    for refusal in ["421 4.3.2 leaving", "503 5.5.1 no"] {
+        let rest = "S: 250 ok\nS: 250 ok\nS: 354 go";
+        dialogue(&format!("{used}\nS: {refusal}\n{rest}\nA: refused reset {refusal}\nX: ended"));
+    }
+    dialogue(&format!("{used}\nD: closed\nA: failed the connection was closed after RSET\nX: ended"));
+    dialogue(&format!("{used}\nD: timeout\nA: failed the relay did not answer in time after RSET\nX: ended"));
 }

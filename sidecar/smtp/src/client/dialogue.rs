@@ -7,7 +7,7 @@ use std::{fmt, time::Instant};
 
 use super::{
     Action, Attempt, Failure, Lost, Message, Phase, Refusal, Security, Settings, UpstreamReply,
-    capabilities::Capabilities,
+    offers::Offers,
     replies::ReplyReader,
     transaction::{Aftermath, Transaction},
 };
@@ -18,7 +18,9 @@ pub struct Dialogue {
     settings: Settings,
     state: State,
     replies: ReplyReader,
-    offers: Capabilities,
+    offers: Offers,
+    /// A message was begun, and RSET not said since.
+    used: bool,
     output: Vec<u8>,
     /// What was asked in the course of this feed, so that no answer can be there yet.
     just_asked: bool,
@@ -32,9 +34,10 @@ pub struct Dialogue {
 ///                                                               │ tls_established
 ///   Greeting(Tls) ──220──▶ Ehlo(Tls) ◀──────────────────────────┘
 ///                            │ 250
-///                            ├──▶ AuthBare ─334─┐
-///                            └──────────────────┴──▶ AuthResponse ─334─▶ AuthError ─▶ Ended
-///                                                         │ 235
+///                            ├──▶ AuthWhole ── 334 ──────────────────────┐
+///                            │       │ 500, 501                          ▼
+///                            └───────┴─▶ AuthBare ─334─▶ AuthResponse ─334─▶ AuthError ─▶ Ended
+///                                                         │ 235, to AuthWhole too
 ///                                                         ▼
 ///   Body ◀─354─ Envelope ◀──────────── send ──────────── Idle ── quit ─▶ Quit ─▶ Ended
 ///    │             │ refused                             ▲  ▲
@@ -47,6 +50,8 @@ enum State {
     Ehlo(Option<Tls>),
     StartTls,
     Handshake,
+    /// AUTH was said with the response.
+    AuthWhole(Tls),
     /// AUTH was said without the response.
     AuthBare(Tls),
     /// The response was said.
@@ -89,7 +94,8 @@ impl Dialogue {
             settings,
             state: State::Greeting(tls),
             replies: ReplyReader::default(),
-            offers: Capabilities::default(),
+            offers: Offers::default(),
+            used: false,
             output: Vec::new(),
             just_asked: false,
         }
@@ -134,7 +140,7 @@ impl Dialogue {
             return Err(OutOfTurn);
         }
         self.replies = ReplyReader::default();
-        self.offers = Capabilities::default();
+        self.offers = Offers::default();
         self.hello(Some(Tls(())), now);
         Ok(())
     }
@@ -145,9 +151,10 @@ impl Dialogue {
         if !self.is_ready() || message.envelope.to.is_empty() {
             return Err(OutOfTurn);
         }
-        match Transaction::begin(message, &self.offers, &mut self.output) {
+        match Transaction::begin(message, self.used, &self.offers, &mut self.output) {
             Err(unsendable) => Ok(Some(Action::Finished(Attempt::Unsendable(unsendable)))),
             Ok(transaction) => {
+                self.used = true;
                 self.enter(State::Envelope(transaction), now);
                 Ok(None)
             }
@@ -216,7 +223,7 @@ impl Dialogue {
             State::Ehlo(_) => Phase::Ehlo,
             State::StartTls => Phase::StartTls,
             State::Handshake => Phase::Handshake,
-            State::AuthBare(_) | State::AuthResponse | State::AuthError => Phase::Auth,
+            State::AuthWhole(_) | State::AuthBare(_) | State::AuthResponse | State::AuthError => Phase::Auth,
             State::Idle => Phase::Idle,
             State::Envelope(transaction) => transaction.phase(),
             State::Body { .. } => Phase::Body,
@@ -224,6 +231,12 @@ impl Dialogue {
             State::Clearing { .. } => Phase::Reset,
             State::Quit | State::Ended => Phase::Quit,
         }
+    }
+
+    /// What the relay offers, as far as it has said.
+    #[must_use]
+    pub fn offers(&self) -> &Offers {
+        &self.offers
     }
 
     /// Whether a message may be sent.
@@ -300,6 +313,7 @@ impl Dialogue {
             | State::Ehlo(_)
             | State::StartTls
             | State::Handshake
+            | State::AuthWhole(_)
             | State::AuthBare(_)
             | State::AuthResponse
             | State::AuthError

@@ -1,8 +1,6 @@
 //! The envelope of one message: which commands were sent, what was answered, what follows.
 
-use super::{
-    Message, Phase, Refusal, RefusedRecipient, Unsendable, UpstreamReply, capabilities::Capabilities,
-};
+use super::{Message, Phase, Refusal, RefusedRecipient, Unsendable, UpstreamReply, offers::Offers};
 use crate::{Address, BodyType};
 
 /// The most commands that wait for their replies at once. With more, both sides could wait for
@@ -13,11 +11,15 @@ const WINDOW: usize = 64;
 ///
 /// With PIPELINING a single recipient's three commands go out together, since DATA can only mean
 /// that recipient. With several, DATA waits until all are accepted: there is no way back behind
-/// a 354, and a message goes to all or to none.
+/// a 354, and a message goes to all or to none. An RSET before them costs no round trip.
 pub(super) struct Transaction {
     recipients: Vec<Address>,
     size: u64,
     window: usize,
+    /// RSET was said, for what a message before may have left, and is not answered.
+    resetting: bool,
+    /// MAIL, until it is said.
+    mail: Option<String>,
     mail_answered: bool,
     sent: usize,
     answered: usize,
@@ -34,6 +36,8 @@ pub(super) enum Progress {
     Waiting,
     /// The relay waits for the message.
     Body,
+    /// RSET was not answered by yes: the connection is of no use, and nothing was sent.
+    Unclean(UpstreamReply),
     /// It is refused; this is to be said before the connection can be used again.
     Refused(Refusal, Aftermath),
 }
@@ -50,18 +54,24 @@ pub(super) enum Aftermath {
 }
 
 impl Transaction {
-    /// Appends the first commands to `out`, unless the relay cannot take the message.
+    /// Appends the first commands to `out`, unless the relay cannot take the message. `reset`: a
+    /// message before may have left something.
     pub(super) fn begin(
         message: Message,
-        offers: &Capabilities,
+        reset: bool,
+        offers: &Offers,
         out: &mut Vec<u8>,
     ) -> Result<Self, Unsendable> {
         let mail = mail(&message, offers)?;
-        out.extend_from_slice(mail.as_bytes());
+        if reset {
+            out.extend_from_slice(b"RSET\r\n");
+        }
         let mut transaction = Self {
             recipients: message.envelope.to,
             size: message.content.size,
             window: if offers.pipelining { WINDOW } else { 1 },
+            resetting: reset,
+            mail: Some(mail),
             mail_answered: false,
             sent: 0,
             answered: 0,
@@ -80,7 +90,9 @@ impl Transaction {
 
     /// What the next reply answers.
     pub(super) fn phase(&self) -> Phase {
-        if !self.mail_answered {
+        if self.resetting {
+            Phase::Reset
+        } else if !self.mail_answered {
             Phase::Mail
         } else if self.answered < self.sent {
             Phase::Rcpt
@@ -96,7 +108,12 @@ impl Transaction {
         out: &mut Vec<u8>,
     ) -> Result<Progress, &'static str> {
         let class = reply.code / 100;
-        if !self.mail_answered {
+        if self.resetting {
+            if class != 2 {
+                return Ok(Progress::Unclean(reply));
+            }
+            self.resetting = false;
+        } else if !self.mail_answered {
             if class == 3 {
                 return Err("a 3yz reply to MAIL");
             }
@@ -155,7 +172,12 @@ impl Transaction {
         if self.sender.is_some() {
             return;
         }
-        while self.sent < self.recipients.len() && self.in_flight() < self.window {
+        if self.in_flight() < self.window
+            && let Some(mail) = self.mail.take()
+        {
+            out.extend_from_slice(mail.as_bytes());
+        }
+        while self.mail.is_none() && self.sent < self.recipients.len() && self.in_flight() < self.window {
             out.extend_from_slice(format!("RCPT TO:<{}>\r\n", self.recipients[self.sent]).as_bytes());
             self.sent += 1;
         }
@@ -169,12 +191,16 @@ impl Transaction {
     }
 
     fn in_flight(&self) -> usize {
-        usize::from(!self.mail_answered) + (self.sent - self.answered) + usize::from(self.data_sent)
+        let mail = self.mail.is_none() && !self.mail_answered;
+        usize::from(self.resetting)
+            + usize::from(mail)
+            + (self.sent - self.answered)
+            + usize::from(self.data_sent)
     }
 }
 
 /// The MAIL command with all that must be declared and is offered.
-fn mail(message: &Message, offers: &Capabilities) -> Result<String, Unsendable> {
+fn mail(message: &Message, offers: &Offers) -> Result<String, Unsendable> {
     let (envelope, content) = (&message.envelope, message.content);
     let addresses = envelope.from.address().into_iter().chain(&envelope.to);
     let international =
@@ -182,7 +208,7 @@ fn mail(message: &Message, offers: &Capabilities) -> Result<String, Unsendable> 
     if international && !offers.smtputf8 {
         return Err(Unsendable::SmtpUtf8);
     }
-    if content.eight_bit && !offers.eight_bit_mime {
+    if content.eight_bit() && !offers.eight_bit_mime {
         return Err(Unsendable::EightBit);
     }
     let mut line = format!("MAIL FROM:<{}>", envelope.from);
@@ -192,7 +218,7 @@ fn mail(message: &Message, offers: &Capabilities) -> Result<String, Unsendable> 
         }
         line.push_str(&format!(" SIZE={}", content.size));
     }
-    if offers.eight_bit_mime && (content.eight_bit || envelope.body == BodyType::EightBitMime) {
+    if offers.eight_bit_mime && (content.eight_bit() || envelope.body == BodyType::EightBitMime) {
         line.push_str(" BODY=8BITMIME");
     }
     if offers.smtputf8 && (international || envelope.smtputf8) {

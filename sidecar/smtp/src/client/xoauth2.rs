@@ -16,9 +16,12 @@ const MAX_RESPONSE: usize = 12_288;
 pub(super) enum Opening {
     /// One line with the response in it.
     Whole(SecretString),
-    /// The bare command; the response follows the 334.
-    Bare(&'static str),
+    /// [`BARE`]; the response follows the 334.
+    Bare,
 }
+
+/// The command without the response, without CRLF.
+pub(super) const BARE: &str = "AUTH XOAUTH2";
 
 /// The first line; `None` if the token fits no line at all.
 pub(super) fn open(login: &XOAuth2) -> Option<Opening> {
@@ -28,7 +31,7 @@ pub(super) fn open(login: &XOAuth2) -> Option<Opening> {
         let line = format!("AUTH XOAUTH2 {}", response.expose_secret());
         Some(Opening::Whole(line.into()))
     } else if length <= MAX_RESPONSE {
-        Some(Opening::Bare("AUTH XOAUTH2"))
+        Some(Opening::Bare)
     } else {
         None
     }
@@ -56,7 +59,7 @@ mod tests {
     fn whole(token_length: usize) -> Option<usize> {
         match open(&login(&"t".repeat(token_length)))? {
             Opening::Whole(line) => Some(line.expose_secret().len() + 2),
-            Opening::Bare(_) => None,
+            Opening::Bare => None,
         }
     }
 
@@ -76,7 +79,7 @@ mod tests {
     fn the_response_is_in_the_command_only_where_it_fits_512_octets() {
         let longest = (1..1_000).rev().find(|n| whole(*n).is_some()).unwrap();
         assert!((508..=512).contains(&whole(longest).unwrap()));
-        assert!(matches!(open(&login(&"t".repeat(longest + 1))), Some(Opening::Bare("AUTH XOAUTH2"))));
+        assert!(matches!(open(&login(&"t".repeat(longest + 1))), Some(Opening::Bare)));
     }
 
     #[test]

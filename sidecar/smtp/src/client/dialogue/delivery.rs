@@ -20,6 +20,7 @@ impl Dialogue {
             State::FinalDot => Some(Action::Finished(self.verdict(reply, now))),
             State::Clearing { refusal, aftermath } => {
                 // RSET cannot be refused; what the lone dot is told does not matter
+                self.used = aftermath != Aftermath::Reset;
                 if reply.code / 100 == 2 || (aftermath == Aftermath::LoneDot && reply.code != 421) {
                     self.enter(State::Idle, now);
                 }
@@ -32,6 +33,7 @@ impl Dialogue {
             | State::Ehlo(_)
             | State::StartTls
             | State::Handshake
+            | State::AuthWhole(_)
             | State::AuthBare(_)
             | State::AuthResponse
             | State::AuthError => None,
@@ -58,6 +60,9 @@ impl Dialogue {
             Ok(Progress::Body) => {
                 self.enter(State::Body { stuffer: Stuffer::default(), missing: transaction.size() }, now);
                 Some(Action::SendBody)
+            }
+            Ok(Progress::Unclean(reply)) => {
+                Some(Action::Finished(Attempt::Refused(Refusal { phase, reply, recipients: Vec::new() })))
             }
             Ok(Progress::Refused(refusal, aftermath)) => self.clear(refusal, aftermath, now),
             Err(what) => {

@@ -8,7 +8,7 @@ use super::{Dialogue, State, Tls};
 use crate::{
     client::{
         Action, Failure,
-        capabilities::Capabilities,
+        offers::Offers,
         replies::Lines,
         xoauth2::{self, Opening},
     },
@@ -22,7 +22,7 @@ impl Dialogue {
         match self.state {
             State::Greeting(tls) if class == 2 => self.hello(tls, now),
             State::Ehlo(tls) if class == 2 => {
-                self.offers = Capabilities::read(&lines);
+                self.offers = Offers::read(&lines);
                 return self.offered(tls, now);
             }
             State::StartTls if class == 2 => {
@@ -30,14 +30,19 @@ impl Dialogue {
                 return Some(Action::StartTls);
             }
             State::AuthBare(tls) if class == 3 => self.respond(tls, now),
-            State::AuthResponse if class == 3 => self.ask("", State::AuthError, now),
-            State::AuthResponse if class == 2 => {
+            // some relays have no room for the response in the command, and call it malformed
+            State::AuthWhole(tls) if matches!(lines.code, 500 | 501) => {
+                self.ask(xoauth2::BARE, State::AuthBare(tls), now);
+            }
+            State::AuthWhole(_) | State::AuthResponse if class == 3 => self.ask("", State::AuthError, now),
+            State::AuthWhole(_) | State::AuthResponse if class == 2 => {
                 self.enter(State::Idle, now);
                 return Some(Action::Ready);
             }
             State::Greeting(_)
             | State::Ehlo(_)
             | State::StartTls
+            | State::AuthWhole(_)
             | State::AuthBare(_)
             | State::AuthResponse
             | State::AuthError => {
@@ -69,7 +74,7 @@ impl Dialogue {
     fn offered(&mut self, tls: Option<Tls>, now: Instant) -> Option<Action> {
         match tls {
             Some(tls) if self.offers.xoauth2() => self.log_in(tls, now),
-            Some(_) => self.fail(Failure::XOAuth2Missing { offered: self.offers.mechanisms() }),
+            Some(_) => self.fail(Failure::XOAuth2Missing { offered: self.offers.shown_mechanisms() }),
             None if self.offers.starttls => {
                 self.ask("STARTTLS", State::StartTls, now);
                 None
@@ -81,8 +86,8 @@ impl Dialogue {
     /// Begins the login. Only what holds a [`Tls`] can call it.
     fn log_in(&mut self, tls: Tls, now: Instant) -> Option<Action> {
         match xoauth2::open(&self.settings.login) {
-            Some(Opening::Whole(line)) => self.ask(line.expose_secret(), State::AuthResponse, now),
-            Some(Opening::Bare(line)) => self.ask(line, State::AuthBare(tls), now),
+            Some(Opening::Whole(line)) => self.ask(line.expose_secret(), State::AuthWhole(tls), now),
+            Some(Opening::Bare) => self.ask(xoauth2::BARE, State::AuthBare(tls), now),
             None => return self.fail(Failure::TokenTooLong),
         }
         None

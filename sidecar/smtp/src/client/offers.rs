@@ -2,20 +2,29 @@
 
 use super::replies::Lines;
 
-/// The offers that this dialogue makes use of.
+/// What the relay said that it can do, in its last reply to EHLO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Capabilities {
-    pub(super) starttls: bool,
-    pub(super) pipelining: bool,
-    pub(super) eight_bit_mime: bool,
-    pub(super) smtputf8: bool,
-    /// `None`: SIZE is not offered; `Some(0)`: offered without a limit (RFC 1870 section 4).
-    pub(super) size: Option<u64>,
-    /// The AUTH mechanisms in capitals.
-    pub(super) mechanisms: Vec<String>,
+pub struct Offers {
+    /// STARTTLS (RFC 3207); never within TLS.
+    pub starttls: bool,
+    /// Several commands at once (RFC 2920).
+    pub pipelining: bool,
+    /// Octets above 127 in the body (RFC 6152).
+    pub eight_bit_mime: bool,
+    /// Octets above 127 in addresses and header (RFC 6531).
+    pub smtputf8: bool,
+    /// Delivery status notifications on request (RFC 3461).
+    pub dsn: bool,
+    /// BDAT (RFC 3030).
+    pub chunking: bool,
+    /// The largest message in octets. `None`: SIZE is not offered; `Some(0)`: offered without a
+    /// limit (RFC 1870 section 4).
+    pub size: Option<u64>,
+    /// The AUTH mechanisms in capitals, as the relay wrote them: not to be shown unchecked.
+    pub mechanisms: Vec<String>,
 }
 
-impl Capabilities {
+impl Offers {
     /// Reads the reply; its first line is the relay's name and says nothing.
     pub(super) fn read(reply: &Lines) -> Self {
         let mut offers = Self::default();
@@ -27,6 +36,8 @@ impl Capabilities {
                 "PIPELINING" => offers.pipelining = true,
                 "8BITMIME" => offers.eight_bit_mime = true,
                 "SMTPUTF8" => offers.smtputf8 = true,
+                "DSN" => offers.dsn = true,
+                "CHUNKING" => offers.chunking = true,
                 "SIZE" => offers.size = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0)),
                 "AUTH" => offers.mechanisms.extend(words.map(str::to_ascii_uppercase)),
                 _ => {}
@@ -41,7 +52,7 @@ impl Capabilities {
     }
 
     /// The mechanisms for a diagnosis: printable, at most 100 octets.
-    pub(super) fn mechanisms(&self) -> String {
+    pub(super) fn shown_mechanisms(&self) -> String {
         if self.mechanisms.is_empty() {
             return "nothing".to_owned();
         }
@@ -54,8 +65,8 @@ impl Capabilities {
 mod tests {
     use super::*;
 
-    fn read(lines: &[&str]) -> Capabilities {
-        Capabilities::read(&Lines { code: 250, texts: lines.iter().map(|&line| line.to_owned()).collect() })
+    fn read(lines: &[&str]) -> Offers {
+        Offers::read(&Lines { code: 250, texts: lines.iter().map(|&line| line.to_owned()).collect() })
     }
 
     #[test]
@@ -72,11 +83,13 @@ mod tests {
             "CHUNKING",
             "SMTPUTF8",
         ]);
-        let expected = Capabilities {
+        let expected = Offers {
             starttls: false,
             pipelining: true,
             eight_bit_mime: true,
             smtputf8: true,
+            dsn: true,
+            chunking: true,
             size: Some(157_286_400),
             mechanisms: vec!["LOGIN".into(), "XOAUTH2".into()],
         };
@@ -86,19 +99,19 @@ mod tests {
 
     #[test]
     fn the_first_line_offers_nothing() {
-        assert_eq!(read(&["STARTTLS"]), Capabilities::default());
+        assert_eq!(read(&["STARTTLS"]), Offers::default());
     }
 
     #[test]
     fn reads_any_case_and_the_old_form_of_auth() {
         let offers = read(&["x", "starttls", "AUTH=LOGIN", "AUTH plain xoauth2", "SIZE"]);
         assert!(offers.starttls && offers.xoauth2());
-        assert_eq!((offers.mechanisms().as_str(), offers.size), ("LOGIN PLAIN XOAUTH2", Some(0)));
+        assert_eq!((offers.shown_mechanisms().as_str(), offers.size), ("LOGIN PLAIN XOAUTH2", Some(0)));
     }
 
     #[test]
     fn names_the_mechanisms_briefly() {
-        assert_eq!(read(&["x"]).mechanisms(), "nothing");
-        assert_eq!(read(&["x", &format!("AUTH {}", "A".repeat(500))]).mechanisms().len(), 100);
+        assert_eq!(read(&["x"]).shown_mechanisms(), "nothing");
+        assert_eq!(read(&["x", &format!("AUTH {}", "A".repeat(500))]).shown_mechanisms().len(), 100);
     }
 }
