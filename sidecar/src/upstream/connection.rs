@@ -49,32 +49,28 @@ impl Connection {
         cleared: &Clearance,
         drain: Drain,
     ) -> Result<Result<Self, Attempt>, Trouble> {
-        let timeouts = Timeouts::default();
-        let settings = Settings {
-            // no host name, so [127.0.0.1] is said: the relay learns nothing of pod or node
-            name: String::new(),
-            security: Security::StartTls,
-            login: cleared.login().clone(),
-            timeouts,
-        };
-        let mut dialogue = Dialogue::new(settings, now());
-        let mut line = Line::new(stream, drain);
-        match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
-            Action::StartTls => {}
-            Action::Finished(attempt) => {
-                line.close(&mut dialogue).await;
-                return Ok(Err(attempt));
+        let (stream, mut dialogue, drain) = match cleared.route().security {
+            mail_egress_config::Security::ImplicitTls => {
+                let (stream, drain) = secured(stream, cleared, &peer, drain).await?;
+                (stream, Dialogue::new(settings(cleared, Security::Implicit), now()), drain)
             }
-            Action::Ready | Action::SendBody => return Err(OutOfTurn.into()),
-        }
-        let (stream, mut drain) = line.into_stream();
-        // the relay's certificate is verified for the route's host
-        let shaken = tokio::select! {
-            shaken = handshake(stream, Arc::clone(cleared.tls()), &peer, Deadline::after(timeouts.setup)) => shaken,
-            () = drain.over() => return Err(Trouble::Ending),
+            mail_egress_config::Security::StartTls => {
+                let mut dialogue = Dialogue::new(settings(cleared, Security::StartTls), now());
+                let mut line = Line::new(stream, drain);
+                match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
+                    Action::StartTls => {}
+                    Action::Finished(attempt) => {
+                        line.close(&mut dialogue).await;
+                        return Ok(Err(attempt));
+                    }
+                    Action::Ready | Action::SendBody => return Err(OutOfTurn.into()),
+                }
+                let (stream, drain) = line.into_stream();
+                let (stream, drain) = secured(stream, cleared, &peer, drain).await?;
+                dialogue.tls_established(now())?;
+                (stream, dialogue, drain)
+            }
         };
-        let stream = shaken.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
-        dialogue.tls_established(now())?;
         let mut line = Line::new(stream, drain);
         match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
             Action::Ready => Ok(Ok(Self { line, dialogue, peer })),
@@ -147,6 +143,28 @@ impl Connection {
             tracing::debug!("the relay did not answer QUIT in time");
         }
     }
+}
+
+fn settings(cleared: &Clearance, security: Security) -> Settings {
+    // no host name, so [127.0.0.1] is said: the relay learns nothing of pod or node
+    let name = String::new();
+    Settings { name, security, login: cleared.login().clone(), timeouts: Timeouts::default() }
+}
+
+/// Makes it TLS; the relay's certificate is verified for the route's host.
+async fn secured(
+    stream: TcpStream,
+    cleared: &Clearance,
+    peer: &Peer,
+    mut drain: Drain,
+) -> Result<(TlsStream<TcpStream>, Drain), Trouble> {
+    let deadline = Deadline::after(Timeouts::default().setup);
+    let shaken = tokio::select! {
+        shaken = handshake(stream, Arc::clone(cleared.tls()), peer, deadline) => shaken,
+        () = drain.over() => return Err(Trouble::Ending),
+    };
+    let stream = shaken.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
+    Ok((stream, drain))
 }
 
 /// What must be the end of an attempt.

@@ -100,6 +100,17 @@ async fn a_relay_that_refuses_in_the_middle_of_a_message_is_heard() {
     assert!(reply.starts_with("451") && reply.contains("no more of this"), "{reply}");
 }
 
+#[tokio::test]
+async fn a_relay_that_is_tls_from_the_first_octet_is_not_asked_for_starttls() {
+    let relay = Relay::start(Way::ImplicitTls).await;
+    let file = sender_file(&relay, "ready")
+        .replace(r#""maxMessageBytes""#, r#""security": "implicitTls", "maxMessageBytes""#);
+    let sidecar = Running::start(Some(&file), |_| {}).await;
+    let mut app = App::with_envelope(sidecar.smtp).await;
+    assert!(app.send("Subject: x\r\n\r\nhello\r\n").await.starts_with("250 "));
+    assert!(!relay.seen().commands.iter().any(|line| line == "STARTTLS"));
+}
+
 async fn attempt(app: &mut App) -> String {
     app.say("MAIL FROM:<billing@contoso.com>").await;
     app.say("RCPT TO:<ann@example.com>").await;

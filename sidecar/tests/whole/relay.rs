@@ -21,6 +21,8 @@ pub(crate) enum Way {
     NoStartTls,
     /// Sends a reply in plaintext behind the 220 to STARTTLS.
     Injects,
+    /// Is TLS from the first octet.
+    ImplicitTls,
     /// Refuses in the middle of the message, and reads no more of it.
     RefusesInBody,
 }
@@ -109,6 +111,14 @@ struct Peer {
 
 impl Peer {
     async fn serve(self, stream: TcpStream) {
+        if self.way == Way::ImplicitTls {
+            if let Ok(stream) = self.tls.accept(stream).await {
+                let mut secure = BufReader::new(stream);
+                secure.write_all(b"220 relay ESMTP\r\n").await.unwrap();
+                self.commands(&mut secure, true).await;
+            }
+            return;
+        }
         let mut plain = BufReader::new(stream);
         plain.write_all(b"220 relay ESMTP\r\n").await.unwrap();
         if !self.commands(&mut plain, false).await {
