@@ -1,11 +1,10 @@
 //! A message on its way into the spool, and the proof that it is there.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::BufWriter;
-use std::os::unix::fs::OpenOptionsExt;
 
-use crate::folder::{Kind, remove};
+use crate::folder::{Kind, private, remove};
 use crate::format::{Head, Writing, first_part, length};
 use crate::spool::{Room, Spool};
 use crate::{SpoolError, Ticket};
@@ -44,8 +43,7 @@ impl Draft {
         let first = first_part(&head)?;
         let room = spool.reserve(&head.id, length(first.len(), announced))?;
         let path = spool.folder().file(&head.id, Kind::Draft);
-        // mail is nobody else's business, also on a volume that pods share
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let file = private().create_new(true).open(path)?;
         let mut draft = Self { spool, head, first: first.len(), writing: None, room, left: true };
         draft.writing = Some(Writing::begin(BufWriter::with_capacity(BUFFER, file), &first)?);
         Ok(draft)

@@ -1,7 +1,8 @@
 //! The paths of one pod's folder, and how a change in it is made to last.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -114,7 +115,7 @@ pub(crate) fn replace(path: &Path, value: &impl Serialize, lasting: Lasting) -> 
     let text = serde_json::to_vec(value)?;
     let draft = path.with_extension("tmp");
     let written = (|| {
-        let mut file = File::create(&draft)?;
+        let mut file = private().truncate(true).create(true).open(&draft)?;
         file.write_all(&text)?;
         if lasting == Lasting::Yes {
             file.sync_data()?;
@@ -126,6 +127,14 @@ pub(crate) fn replace(path: &Path, value: &impl Serialize, lasting: Lasting) -> 
         let _ = remove(&draft);
     }
     written
+}
+
+/// For a new file: mail, and what a relay said of it, is nobody else's business, also on a volume
+/// that pods share.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
 }
 
 fn make(path: &Path) -> io::Result<()> {

@@ -81,6 +81,9 @@ impl Spool {
     }
 
     /// Notes, synced, that the final dot is about to be written. Only then may it be.
+    ///
+    /// After an error the dot must not be written, and the mark may be there all the same: note the
+    /// attempt by [`Self::retry`], which takes it away.
     pub fn dot(&self, id: &Id) -> Result<(), SpoolError> {
         let folder = self.folder();
         match fs::rename(folder.file(id, Kind::Ready), folder.file(id, Kind::Dotted)) {

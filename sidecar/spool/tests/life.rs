@@ -125,6 +125,21 @@ fn what_is_done_is_gone_and_what_is_dead_is_kept_with_its_reason() {
 }
 
 #[test]
+fn no_other_user_can_read_mail_or_what_was_said_of_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let (spool, _) = open(root.path());
+    spooled(&spool, "a", b"text");
+    spool.retry(&id("a"), &Progress { attempts: 1, due: now(), reason: "R".into() }).unwrap();
+    spooled(&spool, "b", b"text");
+    spool.bury(&id("b"), &death(false)).unwrap();
+    for name in ["a.mail", "a.state", "dead/b.mail", "dead/b.json"] {
+        let mode = fs::metadata(root.path().join("shop-0").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
 fn a_burial_that_was_cut_short_is_completed() {
     let root = tempfile::tempdir().unwrap();
     let (spool, _) = open(root.path());
