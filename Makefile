@@ -42,6 +42,7 @@ unit: ## Tests beside the code
 scenarios: ## The sidecar as a process against the lab, on loopback
 	$(CARGO) build -p mail-egress-sidecar
 	$(CARGO) test -p mail-egress-tests --test scenarios
+	$(CARGO) test -p mail-egress-tests --test peers
 
 cluster-tests: ## Operator, webhook and sidecar on a real control plane and node
 	$(CARGO) build -p mail-egress-sidecar -p mail-egress-operator

@@ -7,6 +7,7 @@ pub mod app;
 pub mod client;
 pub mod cluster;
 pub mod cuttable;
+pub mod debian;
 pub mod eventually;
 pub mod installation;
 pub mod kubectl;
