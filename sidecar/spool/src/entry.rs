@@ -70,6 +70,9 @@ pub struct Progress {
     pub due: Timestamp,
     /// Why the last one failed: a reason of the diagnosis table.
     pub reason: String,
+    /// Whether one of them may have delivered it.
+    #[serde(default)]
+    pub uncertain: bool,
 }
 
 /// One message in the queue, as far as the memory has to know it.

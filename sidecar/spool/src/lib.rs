@@ -39,6 +39,7 @@
 //!
 //! Dead letters count against the limits, and this crate never deletes one: a person does.
 
+mod after;
 mod dead;
 mod draft;
 mod entry;
@@ -50,6 +51,7 @@ mod open;
 mod schedule;
 mod spool;
 
+pub use after::{Ended, IfUncertain, Step, Why, after};
 pub use dead::Death;
 pub use draft::{Draft, Spooled};
 pub use entry::{Dsn, Envelope, Progress, RecipientDsn, Ticket};

@@ -95,7 +95,7 @@ fn child() {
             match word {
                 "dotted" => spool.dot(&id).unwrap(),
                 "ready" => {
-                    let progress = Progress { attempts: 1, due: now(), reason: "R".into() };
+                    let progress = Progress { attempts: 1, due: now(), reason: "R".into(), uncertain: false };
                     spool.retry(&id, &progress).unwrap();
                 }
                 "done" => spool.done(&id).unwrap(),

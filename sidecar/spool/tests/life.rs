@@ -56,7 +56,7 @@ fn death(uncertain: bool) -> Death {
 fn the_next_process_finds_messages_by_age_with_what_was_tried() {
     let root = tempfile::tempdir().unwrap();
     let (spool, _) = open(root.path());
-    let progress = Progress { attempts: 2, due: now(), reason: "UpstreamBusy".into() };
+    let progress = Progress { attempts: 2, due: now(), reason: "UpstreamBusy".into(), uncertain: false };
     for (name, hours) in [("b", 2), ("a", 1), ("c", 3)] {
         let mut head = head(name);
         head.accepted_at = now() + jiff::SignedDuration::from_hours(hours);
@@ -94,7 +94,7 @@ fn a_dotted_message_is_ready_again_after_a_known_refusal_and_keeps_its_mark_if_t
     spooled(&spool, "a", b"text");
     spool.dot(&id("a")).unwrap();
     spool.dot(&id("a")).unwrap();
-    let progress = Progress { attempts: 1, due: now(), reason: "UpstreamBusy".into() };
+    let progress = Progress { attempts: 1, due: now(), reason: "UpstreamBusy".into(), uncertain: false };
     spool.retry(&id("a"), &progress).unwrap();
     assert_eq!(content(&spool, "a"), b"text");
     drop(spool);
@@ -130,7 +130,9 @@ fn no_other_user_can_read_mail_or_what_was_said_of_it() {
     let root = tempfile::tempdir().unwrap();
     let (spool, _) = open(root.path());
     spooled(&spool, "a", b"text");
-    spool.retry(&id("a"), &Progress { attempts: 1, due: now(), reason: "R".into() }).unwrap();
+    spool
+        .retry(&id("a"), &Progress { attempts: 1, due: now(), reason: "R".into(), uncertain: false })
+        .unwrap();
     spooled(&spool, "b", b"text");
     spool.bury(&id("b"), &death(false)).unwrap();
     for name in ["a.mail", "a.state", "dead/b.mail", "dead/b.json"] {
