@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use mail_egress_entra::backoff::Backoff;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -33,7 +34,6 @@ pub use publish::PublishError;
 pub use secret::SecretError;
 pub use serving::Serving;
 
-use crate::backoff::Backoff;
 use crate::causes::Causes;
 use crate::leader::{Leadership, Term};
 use certificate::Leaf;

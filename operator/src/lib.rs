@@ -5,7 +5,6 @@ pub mod admin;
 mod api_in_memory;
 pub mod args;
 pub mod authority;
-pub mod backoff;
 mod causes;
 pub mod controller;
 pub mod events;

@@ -1,7 +1,8 @@
 //! Tokens: one for each app and scope, asked for once, kept across restarts, renewed by expiry.
 //!
 //! [`Tokens`] answers at once what a sender can do now ([`Tokens::want`]); [`Tokens::run`] asks
-//! Entra in the background and announces what changed. What is decided lies in [`schedule`] and
+//! Entra in the background and announces what changed. What is decided lies in
+//! [`schedule`](mail_egress_entra::schedule) and
 //! [`Entry`], which know neither clock nor network.
 
 mod credential;
@@ -9,7 +10,6 @@ mod entry;
 mod kept;
 mod key;
 mod run;
-pub mod schedule;
 mod slots;
 
 use std::{
@@ -19,6 +19,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use mail_egress_entra::schedule::Next;
 use mail_egress_entra::{TokenClient, TokenRequest};
 use tokio::sync::Notify;
 
@@ -27,7 +28,6 @@ pub use credential::{Lookup, secret_name, want_from};
 pub use entry::{Entry, Held, Standing, Want};
 pub use key::{Fingerprint, Key};
 pub use run::Surroundings;
-use schedule::Next;
 
 /// The tokens of the leader.
 pub struct Tokens {

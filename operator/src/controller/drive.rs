@@ -17,10 +17,11 @@ use kube::{
         reflector::{ObjectRef, Store},
     },
 };
+use mail_egress_entra::backoff::Backoff;
 use tracing::warn;
 
 use super::{Context, ReconcileError};
-use crate::{backoff::Backoff, causes::Causes, metrics::Outcome};
+use crate::{causes::Causes, metrics::Outcome};
 
 /// Between two attempts at an object whose reconciliation fails.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(120) };

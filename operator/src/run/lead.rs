@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::Client;
+use mail_egress_entra::backoff::Backoff;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::LEASE;
 use crate::{
-    backoff::Backoff,
     causes::Causes,
     controller::{self, Context, Settings},
     events::Events,

@@ -15,12 +15,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mail_egress_diagnosis::Diagnosis;
+use mail_egress_entra::schedule::{Failed, Life, Next, schedule};
 use mail_egress_entra::{Retry, Token, TokenError, TokenRequest};
 
-use super::{
-    key::Fingerprint,
-    schedule::{Failed, Life, Next, schedule},
-};
+use super::key::Fingerprint;
 
 /// What the senders of an app want: the request, or why none can be made.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use mail_egress_entra::backoff::Backoff;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -16,7 +17,6 @@ use super::{
     slots::{Slot, Slots},
 };
 use crate::{
-    backoff::Backoff,
     causes::Causes,
     metrics::Metrics,
     watches::{Change, Changes, Named, Stores},

@@ -2,6 +2,7 @@
 //! every upstream connection of the project shares.
 
 mod answer;
+pub mod backoff;
 mod client;
 pub mod dial;
 mod error;
@@ -9,6 +10,7 @@ pub mod fault;
 mod jwt;
 mod post;
 mod request;
+pub mod schedule;
 pub mod tls;
 mod token;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use mail_egress_entra::Retry;
 
+use crate::Retry;
 use crate::backoff::Backoff;
 
 /// A token is renewed with at least this much left, where it lives long enough: some relays refuse
