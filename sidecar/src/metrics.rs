@@ -34,6 +34,7 @@ pub struct Metrics {
     auth_failures: IntCounterVec,
     config_loads: IntCounterVec,
     token_expiry: IntGaugeVec,
+    token_requests: IntCounterVec,
     ready: IntGauge,
     delivery_seconds: Histogram,
     held_bytes: IntGauge,
@@ -83,6 +84,11 @@ impl Metrics {
                 "When the token in force expires, in seconds since 1970; absent without a token.",
                 &[],
             )?,
+            token_requests: all.counters(
+                "token_requests_total",
+                "Tokens that this sidecar asked Entra for by itself, by what came of it and why.",
+                &["result", "reason"],
+            )?,
             ready: all
                 .gauge("ready", "1 while the configuration and the token allow to send, otherwise 0.")?,
             delivery_seconds: all.histogram(
@@ -131,6 +137,12 @@ impl Metrics {
     /// Counts one message that failed on authentication.
     pub fn auth_failure(&self, stage: AuthStage, reason: &'static str) {
         self.auth_failures.with_label_values(&[stage.label(), reason]).inc();
+    }
+
+    /// Counts one token request of our own; `failure` is the reason where there is no token.
+    pub fn token_requested(&self, failure: Option<&'static str>) {
+        let (result, reason) = failure.map_or(("success", ""), |reason| ("error", reason));
+        self.token_requests.with_label_values(&[result, reason]).inc();
     }
 
     /// Notes how long one message took from the final dot to the answer.

@@ -4,3 +4,5 @@ pub mod announce;
 pub mod clearance;
 pub mod follow;
 pub mod loaded;
+pub mod refused;
+pub mod tokens;

@@ -17,6 +17,7 @@ use crate::message::trace::QueueIds;
 use crate::metrics::Metrics;
 use crate::sender::announce;
 use crate::sender::follow::{Current, Follower, Seen};
+use crate::sender::tokens;
 use crate::upstream::Upstream;
 use crate::upstream::gate::{CONNECTIONS, Gate};
 
@@ -105,6 +106,11 @@ impl Sidecar {
             let (metrics, sender) = (Arc::clone(&submissions.metrics), submissions.sender.clone());
             move |seen: &Seen, current: &Current| announce::change(&metrics, &sender, seen, current)
         };
+        let keeping = tokio::spawn(tokens::keep(
+            follower.tokens().clone(),
+            publish.clone(),
+            Arc::clone(&submissions.metrics),
+        ));
         let following = tokio::spawn(follower.run(publish, report));
         let administering = tokio::spawn(Admin::new(Arc::clone(&submissions)).serve(admin));
         let (open, mut all_closed) = mpsc::channel(1);
@@ -127,6 +133,7 @@ impl Sidecar {
         );
         let drained = tokio::time::timeout_at(until, all_closed.recv()).await;
         following.abort();
+        keeping.abort();
         administering.abort();
         match drained {
             Ok(_) => Ended::Drained,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mail_egress_config::{SenderRef, SmtpRoute, State, Token, Unready};
-use mail_egress_diagnosis::{Class, TABLE, local, reason};
+use mail_egress_config::{SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
+use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
 use mail_egress_smtp::client::XOAuth2;
 use rustls::ClientConfig;
 
 use crate::message::refusal::Refusal;
 use crate::sender::follow::Current;
+use crate::sender::tokens::Tokens;
 
 /// The proof that a message may be sent: a route, TLS for it, and a token that has not expired.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub struct Clearance {
     route: SmtpRoute,
     login: XOAuth2,
     tls: Arc<ClientConfig>,
+    tokens: Tokens,
 }
 
 impl Clearance {
@@ -30,6 +32,13 @@ impl Clearance {
     #[must_use]
     pub fn login(&self) -> &XOAuth2 {
         &self.login
+    }
+
+    /// The relay has refused the token, and the app was told `why`: [`decide`] gives no clearance
+    /// with this token for five minutes, and where the sidecar asks for its own, another one is
+    /// asked for.
+    pub fn token_refused(&self, why: &Refusal, now: Timestamp) {
+        self.tokens.refused(&self.login.token, why, now);
     }
 
     /// How the relay's certificate is verified.
@@ -55,25 +64,44 @@ pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<C
     let Some(route) = loaded.route() else {
         return Err(unusable("route: missing, while the state is ready"));
     };
-    let token = match &loaded.file.token {
-        Some(token) if token.expires_at > now => token.value.clone(),
-        Some(token) => return Err(expired(token, sender)),
-        None => return Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender)).into()),
+    let token = match (&loaded.file.token_source, &loaded.file.token) {
+        (Some(TokenSource::Entra(source)), _) => loaded.tokens.own(source, now).map_err(own_words)?.value,
+        (None, Some(token)) if token.expires_at > now => token.value.clone(),
+        (None, Some(token)) => return Err(expired(token, sender)),
+        (None, None) => return Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender)).into()),
     };
+    if let Some(why) = loaded.tokens.why_refused(&token, now) {
+        return Err(why);
+    }
     let tls = match &loaded.tls {
         Ok(tls) => Arc::clone(tls),
         Err(why) => return Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
     };
     let login = XOAuth2 { user: loaded.mailbox.clone(), token };
-    Ok(Clearance { route: route.clone(), login, tls })
+    Ok(Clearance { route: route.clone(), login, tls, tokens: loaded.tokens.clone() })
 }
 
 /// When the token in force ends, whatever else is true.
 #[must_use]
 pub fn token_end(current: &Current) -> Option<Timestamp> {
     match current {
+        Current::Usable(loaded) if loaded.file.token_source.is_some() => loaded.tokens.end(),
         Current::Usable(loaded) => loaded.file.token.as_ref().map(|token| token.expires_at),
         Current::Missing | Current::Unusable(_) => None,
+    }
+}
+
+/// The table speaks of the operator's objects; here a file stands in their place.
+fn own_words(why: Diagnosis) -> Refusal {
+    match why.fix.contains("EntraApp") {
+        true => {
+            let fix = format!(
+                "{} (without an operator: tokenSource.entra of sender.json, and its clientSecretFile)",
+                why.fix
+            );
+            why.with_fix(&fix).into()
+        }
+        false => why.into(),
     }
 }
 
@@ -192,6 +220,26 @@ mod tests {
         assert_eq!(reason, "TokenExpired");
         assert!(reply.starts_with("451 4.7.0 the token expired at 2026-11-23T12:00:00Z"), "{reply}");
         assert!(reply.contains("kubectl describe mailsender billing -n shop"), "{reply}");
+    }
+
+    #[test]
+    fn a_token_that_the_relay_refused_is_not_shown_again_until_another_comes() {
+        let current = ready(r#""token": {"value": "t", "expiresAt": "2999-01-01T00:00:00Z"},"#);
+        let cleared = at(&current).unwrap();
+        cleared.token_refused(&Refusal::of("TokenRefused"), NOW.parse().unwrap());
+        assert_eq!(told(&current).0, "TokenRefused");
+    }
+
+    #[test]
+    fn a_token_of_ones_own_is_awaited_and_the_files_is_not_used_in_its_place() {
+        let current = ready(
+            r#""token": {"value": "t", "expiresAt": "2999-01-01T00:00:00Z"},
+               "tokenSource": {"entra": {"tenant": "t", "clientID": "c", "clientSecretFile": "/s"}},"#,
+        );
+        let (reason, reply) = told(&current);
+        assert_eq!(reason, "TokenMissing");
+        assert!(reply.starts_with("451 ") && reply.contains("Entra is being asked"), "{reply}");
+        assert_eq!(token_end(&current), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use mail_egress_smtp::server;
 use tokio::sync::watch;
 
 use crate::sender::loaded::Loaded;
+use crate::sender::tokens::Tokens;
 
 /// How often the path is looked up.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -64,6 +65,7 @@ pub struct Follower {
     most: u64,
     last: Option<Stamp>,
     current: Current,
+    tokens: Tokens,
 }
 
 /// What changes whenever the path leads to other content.
@@ -77,7 +79,13 @@ enum Stamp {
 impl Follower {
     /// A follower that has not looked yet; `most` is for [`Loaded::new`].
     pub fn new(path: PathBuf, most: u64) -> Self {
-        Self { path, most, last: None, current: Current::Missing }
+        Self { path, most, last: None, current: Current::Missing, tokens: Tokens::default() }
+    }
+
+    /// What every file that is loaded shares.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// What is in force after the last look.
@@ -124,7 +132,7 @@ impl Follower {
         };
         let file = parse(bytes).map_err(|error| error.to_string());
         match file.and_then(|file| Loaded::new(file, self.most, before)) {
-            Ok(loaded) => Seen::Usable(Arc::new(loaded)),
+            Ok(loaded) => Seen::Usable(Arc::new(Loaded { tokens: self.tokens.clone(), ..loaded })),
             Err(why) => Seen::Unusable(why),
         }
     }

@@ -9,6 +9,7 @@ use rustls::ClientConfig;
 
 use crate::message::body::PIECE;
 use crate::message::trace;
+use crate::sender::tokens::Tokens;
 
 /// What every session and message goes by.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Loaded {
     pub tls: Result<Arc<ClientConfig>, Arc<str>>,
     /// What the sessions tell the app: SIZE.
     pub session: Arc<server::Settings>,
+    /// The tokens that were asked for here, and those that the relay has refused.
+    pub tokens: Tokens,
 }
 
 impl Loaded {
@@ -39,7 +42,8 @@ impl Loaded {
         let route_takes = smtp(&file).map_or(usual.max_message_bytes, |route| route.max_message_bytes);
         let max_message_bytes = announced(route_takes, budget);
         let session = Arc::new(server::Settings { max_message_bytes, ..usual });
-        Ok(Self { file, mailbox, tls, session })
+        let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
+        Ok(Self { file, mailbox, tls, session, tokens })
     }
 
     /// The way out, unless the sender is unready.

@@ -5,3 +5,4 @@ mod content;
 mod delivery;
 mod lifecycle;
 mod no_token_without_tls;
+mod own_tokens;
