@@ -68,6 +68,8 @@ pub struct LabOptions {
     pub entra_port: u16,
     /// Exchange's port; 0 for any.
     pub exchange_port: u16,
+    /// The port on which it speaks TLS from the first octet; 0 for any.
+    pub exchange_tls_port: u16,
     /// Entra's name: in its URL and its certificate.
     pub entra_name: String,
     /// Exchange's name: in its greeting and its certificate.
@@ -93,6 +95,7 @@ impl Default for LabOptions {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             entra_port: 0,
             exchange_port: 0,
+            exchange_tls_port: 0,
             entra_name: "login.lab.test".to_owned(),
             exchange_name: "smtp.lab.test".to_owned(),
             more_names: Vec::new(),
@@ -156,12 +159,14 @@ impl Lab {
         let at = |port| SocketAddr::new(options.listen, port);
         let (entra_listener, entra_address) = listen::bind(at(options.entra_port)).await?;
         let (exchange_listener, exchange_address) = listen::bind(at(options.exchange_port)).await?;
+        let (tls_listener, tls_address) = listen::bind(at(options.exchange_tls_port)).await?;
         let mut servers = JoinSet::new();
         servers.spawn(entra::run(Arc::clone(&entra), entra_listener));
-        servers.spawn(exchange::run(Arc::clone(&exchange), exchange_listener));
+        servers.spawn(exchange::run(Arc::clone(&exchange), exchange_listener, false));
+        servers.spawn(exchange::run(Arc::clone(&exchange), tls_listener, true));
         Ok(Self {
             entra: Entra::new(entra, entra_address),
-            exchange: Exchange::new(exchange, exchange_address),
+            exchange: Exchange::new(exchange, exchange_address, tls_address),
             directory,
             events,
             _servers: servers,

@@ -17,6 +17,7 @@ mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub use message::{Body, Envelope, Message, Recipient, Transfer};
 pub use seen::{Counters, SignIn};
 pub use transcript::{Line, Transcript};
 
+/// Longer than any session lasts, where nothing else was said: the fact sheet knows of no limit.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Transcripts that are kept.
 const TRANSCRIPTS: usize = 100;
 
@@ -44,6 +48,7 @@ const TRANSCRIPTS: usize = 100;
 pub struct Exchange {
     inner: Arc<Inner>,
     address: SocketAddr,
+    tls_address: SocketAddr,
 }
 
 /// What the handle and the connections share.
@@ -55,6 +60,7 @@ pub(super) struct Inner {
     pub(super) events: broadcast::Sender<Event>,
     faults: Faults<ExchangeFault>,
     settings: watch::Sender<Settings>,
+    connections: AtomicU64,
     seen: watch::Sender<seen::Seen>,
     usage: Mutex<HashMap<String, limits::Usage>>,
     transcripts: Mutex<VecDeque<Arc<Mutex<Transcript>>>>,
@@ -64,6 +70,7 @@ pub(super) struct Inner {
 struct Settings {
     limits: Limits,
     idle: Duration,
+    session: Duration,
 }
 
 impl Inner {
@@ -82,12 +89,22 @@ impl Inner {
             mint,
             events,
             faults: Faults::new(),
-            // RFC 5321 section 4.5.3.2.7
-            settings: watch::Sender::new(Settings { limits, idle: Duration::from_secs(300) }),
+            settings: watch::Sender::new(Settings {
+                limits,
+                // RFC 5321 section 4.5.3.2.7
+                idle: Duration::from_secs(300),
+                session: DAY,
+            }),
+            connections: AtomicU64::new(0),
             seen: watch::Sender::new(seen::Seen::default()),
             usage: Mutex::default(),
             transcripts: Mutex::default(),
         }
+    }
+
+    /// Connections are numbered from 1, over both ports.
+    fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn settings(&self) -> Settings {
@@ -119,19 +136,25 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves until dropped.
-pub(super) async fn run(inner: Arc<Inner>, listener: TcpListener) {
-    listen::serve(listener, |stream, number| session::run(Arc::clone(&inner), stream, number)).await;
+/// Serves until dropped: with STARTTLS, or in TLS from the first octet.
+pub(super) async fn run(inner: Arc<Inner>, listener: TcpListener, implicit_tls: bool) {
+    listen::serve(listener, |stream, _number| session::run(Arc::clone(&inner), stream, implicit_tls)).await;
 }
 
 impl Exchange {
-    pub(super) fn new(inner: Arc<Inner>, address: SocketAddr) -> Self {
-        Self { inner, address }
+    pub(super) fn new(inner: Arc<Inner>, address: SocketAddr, tls_address: SocketAddr) -> Self {
+        Self { inner, address, tls_address }
     }
 
-    /// Where it listens.
+    /// Where it listens, with STARTTLS.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens with TLS from the first octet (RFC 8314), as other relays do on port 465;
+    /// Exchange Online does not.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls_address
     }
 
     /// The name in its certificate, beside its address.
@@ -167,6 +190,11 @@ impl Exchange {
     /// Changes how long new connections may be silent (300 s at first) before they get 421.
     pub fn set_idle_timeout(&self, idle: Duration) {
         self.inner.settings.send_modify(|settings| settings.idle = idle);
+    }
+
+    /// Changes how long new connections may last, busy or not, before they get 421.
+    pub fn set_session_timeout(&self, session: Duration) {
+        self.inner.settings.send_modify(|settings| settings.session = session);
     }
 
     /// The messages accepted so far, in order.

@@ -37,7 +37,7 @@ pub enum BadFault {
     /// No such fault.
     #[error(
         "entra knows error=CODE, refuse-secret, throttled[=SECONDS], status=CODE, not-json, endless-body, \
-         hang, drop, slow=TIME, certificate=untrusted|wrong-name|expired, opaque, no-roles, audience=URI, \
+         hang, drop, down, slow=TIME, certificate=untrusted|wrong-name|expired, opaque, no-roles, audience=URI, \
          lifetime=TIME"
     )]
     UnknownToEntra,
@@ -45,6 +45,7 @@ pub enum BadFault {
     #[error(
         "exchange knows no-starttls, inject=TEXT, certificate=untrusted|wrong-name|expired, drop=PHASE, \
          stall=PHASE, reply=PHASE:TEXT, endless-lines=PHASE, endless-line=PHASE, slow=TIME, latency=TIME, \
+         slow-body=TIME, random=SEED:PER_MILLE, \
          challenge, bare-auth, without=EXTENSION, recipient=ADDRESS:TEXT"
     )]
     UnknownToExchange,

@@ -85,7 +85,7 @@ fn introduce(
     writeln!(
         out,
         "# entra     {url} (also {by_ip}), authority {folder}/entra-ca.pem\n\
-         # exchange  {host} port {port}, STARTTLS, authority {folder}/exchange-ca.pem\n\
+         # exchange  {host} port {port}, STARTTLS (port {tls_port}: TLS from the first octet), authority {folder}/exchange-ca.pem\n\
          # sidecar   mail-egress-sidecar run --config {folder}/sender.json --sender lab/billing\n\
          # objects   {folder}/objects.yaml, to point an operator here:\n\n{objects}\n\
          # control   curl http://{control}/ says what it can do, for example\n\
@@ -95,6 +95,7 @@ fn introduce(
         by_ip = lab.entra().url_by_ip(),
         host = options.advertised(),
         port = lab.exchange().address().port(),
+        tls_port = lab.exchange().tls_address().port(),
         objects = objects::yaml(&options.objects(lab)),
     )?;
     out.flush().context("cannot write to standard output")

@@ -1,6 +1,7 @@
 //! The lab, looked at from outside: over TCP and TLS, by clients that know nothing of its code.
 
 mod client;
+mod distance;
 mod entra;
 mod exchange_faults;
 mod sign_in;

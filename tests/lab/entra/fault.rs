@@ -13,6 +13,8 @@ use crate::lab::fault_text::{BadFault, certificate, duration};
 pub enum EntraFault {
     /// Give this answer, whatever was asked.
     Answer(BadAnswer),
+    /// Close each connection before a word is said.
+    Down,
     /// Answer later by this.
     Slow(Duration),
     /// Show a bad certificate.
@@ -68,6 +70,7 @@ impl FromStr for EntraFault {
             ("endless-body", None) => Self::Answer(BadAnswer::EndlessBody),
             ("hang", None) => Self::Answer(BadAnswer::Hang),
             ("drop", None) => Self::Answer(BadAnswer::Drop),
+            ("down", None) => Self::Down,
             ("slow", Some(time)) => Self::Slow(duration(time)?.unsigned_abs()),
             ("certificate", Some(kind)) => Self::Certificate(certificate(kind)?),
             ("opaque", None) => Self::OpaqueTokens,

@@ -29,6 +29,9 @@ pub(in crate::lab) async fn run(inner: Arc<Inner>, listener: TcpListener) {
 }
 
 async fn connection(inner: Arc<Inner>, stream: TcpStream, number: u64) {
+    if inner.faults.strike(number, |fault| (*fault == EntraFault::Down).then_some(())).is_some() {
+        return;
+    }
     let certificate = inner
         .faults
         .strike(number, |fault| if let EntraFault::Certificate(kind) = fault { Some(*kind) } else { None });

@@ -49,6 +49,8 @@ pub enum Act {
     Drop,
     /// Fall silent, until the faults are cleared; then close.
     Stall,
+    /// Fall silent for so long, then close.
+    Pause(Duration),
     /// Say this (lines separated by `\n`, each as it goes out) and go on; after a 421, close.
     Reply(String),
     /// Say reply lines that all announce another, for ever.
@@ -70,8 +72,21 @@ pub enum ExchangeFault {
     Certificate(CertificateFault),
     /// Take this long over every single reply.
     SlowReplies(Duration),
-    /// Be this far away: each group of replies that goes out together arrives this much later.
+    /// Be this far away: each reply leaves this long after its command came. Commands that came
+    /// together are answered together, as over a long way.
     Latency(Duration),
+    /// Take this long before each piece of a body is read (64 KiB at most), so that the client's
+    /// writes come to a halt.
+    SlowBody(Duration),
+    /// At each point of a dialogue, so many times in a thousand: drop, pause and drop, say 421 or
+    /// 451; once a message was kept, only drop. What befalls the n-th connection depends on the
+    /// seed, on n and on what the client does, and on nothing else.
+    Random {
+        /// Where the dice begin.
+        seed: u64,
+        /// How often, in a thousand.
+        per_mille: u32,
+    },
     /// Refuse every AUTH as Gmail does: 334 with an error in JSON, an answer awaited, then 535.
     ErrorChallenge,
     /// Refuse an AUTH command of more than 512 octets (RFC 4954 section 4), so that the token must
@@ -131,6 +146,8 @@ impl FromStr for ExchangeFault {
                 Self::At(phase.parse()?, Act::Reply(reply))
             }
             ("slow", Some(time)) => Self::SlowReplies(duration(time)?.unsigned_abs()),
+            ("slow-body", Some(time)) => Self::SlowBody(duration(time)?.unsigned_abs()),
+            ("random", Some(value)) => random(value)?,
             ("latency", Some(time)) => Self::Latency(duration(time)?.unsigned_abs()),
             ("challenge", None) => Self::ErrorChallenge,
             ("bare-auth", None) => Self::BareAuth,
@@ -142,6 +159,15 @@ impl FromStr for ExchangeFault {
             _ => return Err(BadFault::UnknownToExchange),
         })
     }
+}
+
+/// `SEED:PER_MILLE`.
+fn random(value: &str) -> Result<ExchangeFault, BadFault> {
+    let numbers = value.split_once(':').and_then(|(seed, per_mille)| {
+        Some((seed.parse().ok()?, per_mille.parse().ok().filter(|often| *often <= 1000)?))
+    });
+    let (seed, per_mille) = numbers.ok_or(BadFault::Value("random faults are SEED:TIMES_IN_A_THOUSAND"))?;
+    Ok(ExchangeFault::Random { seed, per_mille })
 }
 
 /// The code that a reply begins with.
@@ -165,7 +191,18 @@ mod tests {
             "recipient=*@bad.example:550 5.1.10 no".parse(),
             Ok(ExchangeFault::RefuseRecipient("*@bad.example".to_owned(), "550 5.1.10 no".to_owned()))
         );
-        for wrong in ["", "drop", "drop=dot", "reply=mail", "reply=mail:x", "slow=soon", "no-starttls=1"] {
+        assert_eq!("random=7:20".parse(), Ok(ExchangeFault::Random { seed: 7, per_mille: 20 }));
+        for wrong in [
+            "",
+            "random=7",
+            "random=7:2000",
+            "drop",
+            "drop=dot",
+            "reply=mail",
+            "reply=mail:x",
+            "slow=soon",
+            "no-starttls=1",
+        ] {
             assert!(wrong.parse::<ExchangeFault>().is_err(), "{wrong}");
         }
     }

@@ -55,25 +55,34 @@ pub(super) fn greeting(host: &Host) -> Reply {
     Reply::new(220, format!("{name} Microsoft ESMTP MAIL Service ready at {now} [{session}]"))
 }
 
-/// EHLO's list, without the extensions in `without`.
-pub(super) fn hello(host: &Host, size: u64, tls: bool, without: impl Fn(&str) -> bool) -> Reply {
-    let mut lines = vec![format!("{} Hello [{}]", host.name, host.peer)];
-    let size = format!("SIZE {size}");
-    let third = if tls { "AUTH LOGIN XOAUTH2" } else { "STARTTLS" };
+/// EHLO's list without the extensions in `without`, and the keywords that it leaves out.
+pub(super) fn hello(
+    host: &Host,
+    size: u64,
+    tls: bool,
+    without: impl Fn(&str) -> bool,
+) -> (Reply, Vec<&'static str>) {
+    let third = if tls { ("AUTH", " LOGIN XOAUTH2".to_owned()) } else { ("STARTTLS", String::new()) };
     let list = [
-        size.as_str(),
-        "PIPELINING",
-        "DSN",
-        "ENHANCEDSTATUSCODES",
+        ("SIZE", format!(" {size}")),
+        ("PIPELINING", String::new()),
+        ("DSN", String::new()),
+        ("ENHANCEDSTATUSCODES", String::new()),
         third,
-        "8BITMIME",
-        "BINARYMIME",
-        "CHUNKING",
-        "SMTPUTF8",
+        ("8BITMIME", String::new()),
+        ("BINARYMIME", String::new()),
+        ("CHUNKING", String::new()),
+        ("SMTPUTF8", String::new()),
     ];
-    let keyword = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-    lines.extend(list.iter().filter(|line| !without(&keyword(line))).map(|&line| line.to_owned()));
-    Reply::lines(250, lines)
+    let (mut lines, mut withheld) = (vec![format!("{} Hello [{}]", host.name, host.peer)], Vec::new());
+    for (keyword, rest) in list {
+        if without(keyword) {
+            withheld.push(keyword);
+        } else {
+            lines.push(format!("{keyword}{rest}"));
+        }
+    }
+    (Reply::lines(250, lines), withheld)
 }
 
 pub(super) fn helo(host: &Host) -> Reply {
@@ -281,7 +290,7 @@ pub(super) fn quota_exceeded(host: &Host) -> Reply {
     )
 }
 
-pub(super) fn idle() -> Reply {
+pub(super) fn timed_out() -> Reply {
     Reply::new(421, "4.4.1 Connection timed out")
 }
 
@@ -298,7 +307,7 @@ mod tests {
     }
 
     fn list(tls: bool) -> String {
-        hello(&host(), 157_286_400, tls, |_| false).wire_lines().collect::<Vec<_>>().join("\n")
+        hello(&host(), 157_286_400, tls, |_| false).0.wire_lines().collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -351,7 +360,7 @@ mod tests {
             no_permission_to_send_as(),
             too_many_connections(&host),
             quota_exceeded(&host),
-            idle(),
+            timed_out(),
         ] {
             for line in reply.wire_lines() {
                 assert_eq!(line.as_bytes()[0], line.as_bytes()[4], "{line}");

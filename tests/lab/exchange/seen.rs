@@ -31,6 +31,8 @@ pub struct Counters {
     pub auth_commands: usize,
     /// Attempts that were let in.
     pub signed_in: usize,
+    /// RSET commands obeyed.
+    pub resets: usize,
     /// Messages accepted.
     pub messages: usize,
     /// Messages whose reply waited for the limit per minute.

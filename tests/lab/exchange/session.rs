@@ -8,6 +8,7 @@ mod transaction;
 
 use std::sync::{Arc, Mutex};
 
+use rand::rngs::StdRng;
 use tokio::net::TcpStream;
 
 use super::Inner;
@@ -34,7 +35,11 @@ struct Session {
     transcript: Arc<Mutex<Transcript>>,
     greeted: bool,
     starttls_hidden: bool,
+    /// The extensions that the last EHLO left out, in capitals.
+    withheld: Vec<&'static str>,
     tls: Option<&'static str>,
+    /// Of [`ExchangeFault::Random`], once it was in force here.
+    dice: Option<StdRng>,
     account: Option<Account>,
     /// The text of the last 535, which the 530 to a MAIL repeats.
     refusal: Option<String>,
@@ -50,8 +55,9 @@ impl Drop for Open {
     }
 }
 
-/// Serves one connection.
-pub(super) async fn run(inner: Arc<Inner>, stream: TcpStream, number: u64) {
+/// Serves one connection, in TLS from its first octet (RFC 8314) or by STARTTLS.
+pub(super) async fn run(inner: Arc<Inner>, stream: TcpStream, implicit_tls: bool) {
+    let number = inner.next_connection();
     inner.seen.send_modify(|seen| {
         seen.counters.connections += 1;
         seen.counters.open += 1;
@@ -63,29 +69,39 @@ pub(super) async fn run(inner: Arc<Inner>, stream: TcpStream, number: u64) {
         peer: stream.peer_addr().map_or_else(|_gone| "unknown".to_owned(), |peer| peer.ip().to_string()),
     };
     let mut session = Session {
-        wire: Wire::new(stream, inner.settings().idle),
+        wire: Wire::new(stream, inner.settings().idle, inner.settings().session),
         transcript: inner.new_transcript(number),
         inner,
         number,
         host,
         greeted: false,
         starttls_hidden: false,
+        withheld: Vec::new(),
         tls: None,
+        dice: None,
         account: None,
         refusal: None,
         transaction: None,
     };
-    let Err(ended) = session.converse().await;
+    let Err(ended) = session.converse(implicit_tls).await;
     session.note(ended.to_string());
     match ended {
-        Ended::InOrder | Ended::Idle | Ended::Violation(_) | Ended::ClientLeft => session.wire.close().await,
+        Ended::InOrder | Ended::Idle | Ended::Session | Ended::Violation(_) | Ended::ClientLeft => {
+            session.wire.close().await;
+        }
         // no close_notify: a connection that breaks does not say so
         Ended::Dropped | Ended::Io(_) => {}
     }
 }
 
 impl Session {
-    async fn converse(&mut self) -> Result<std::convert::Infallible, Ended> {
+    async fn converse(&mut self, implicit_tls: bool) -> Result<std::convert::Infallible, Ended> {
+        if implicit_tls {
+            self.handshake().await?;
+            if self.tls.is_none() {
+                return Err(Ended::Violation("plaintext on a port that is for TLS alone"));
+            }
+        }
         if !self.misbehaves(Phase::Greeting).await? {
             self.say(&reply::greeting(&self.host)).await?;
         }
@@ -104,7 +120,8 @@ impl Session {
             }
             match Command::parse(&line) {
                 Ok(command) => {
-                    if command.ends_group() && !self.wire.buffered().is_empty() {
+                    let alone = command.ends_group() || self.withheld.contains(&"PIPELINING");
+                    if alone && !self.wire.buffered().is_empty() {
                         self.violation("more was said before the reply to a command that must be awaited");
                     }
                     self.obey(command, line.len()).await?;
@@ -133,6 +150,7 @@ impl Session {
                     return Ok(());
                 }
                 self.transaction = None;
+                self.inner.seen.send_modify(|seen| seen.counters.resets += 1);
                 self.say(&reply::reset()).await
             }
             Command::Noop => self.say(&reply::noop()).await,
@@ -172,7 +190,8 @@ impl Session {
             named.is_some() || (self.starttls_hidden && keyword == "STARTTLS")
         };
         let size = self.inner.settings().limits.message_bytes;
-        let reply = reply::hello(&self.host, size, self.tls.is_some(), without);
+        let (reply, withheld) = reply::hello(&self.host, size, self.tls.is_some(), without);
+        self.withheld = withheld;
         self.say(&reply).await
     }
 }

@@ -1,11 +1,13 @@
 //! The bytes of one connection, in plaintext and then in TLS: buffered in both directions, so
 //! that replies to pipelined commands go out together.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -27,6 +29,9 @@ pub(super) enum Ended {
     /// Nothing came for too long.
     #[error("the client was silent for too long")]
     Idle,
+    /// The connection has lasted as long as one may.
+    #[error("the session lasted too long")]
+    Session,
     /// The client did what no client may do, and the server cannot go on.
     #[error("{0}")]
     Violation(&'static str),
@@ -48,12 +53,27 @@ pub(super) struct Wire {
     input: Vec<u8>,
     consumed: usize,
     output: Vec<u8>,
+    /// Replies on their way, each with the time at which it leaves.
+    delayed: VecDeque<(Instant, Vec<u8>)>,
+    /// When the last of what was read came.
+    heard: Instant,
     idle: Duration,
+    end: Instant,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, idle: Duration) -> Self {
-        Self { stream: Stream::Plain(stream), input: Vec::new(), consumed: 0, output: Vec::new(), idle }
+    pub(super) fn new(stream: TcpStream, idle: Duration, session: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            stream: Stream::Plain(stream),
+            input: Vec::new(),
+            consumed: 0,
+            output: Vec::new(),
+            delayed: VecDeque::new(),
+            heard: now,
+            idle,
+            end: now + session,
+        }
     }
 
     /// What was read and not yet consumed.
@@ -74,23 +94,35 @@ impl Wire {
         Some(line)
     }
 
-    /// Waits for more to be buffered.
+    /// Waits for more to be buffered; what is on its way out leaves meanwhile.
     pub(super) async fn fill(&mut self) -> Result<(), Ended> {
         self.input.drain(..self.consumed);
         self.consumed = 0;
         self.input.reserve(READ);
-        let read = async {
-            match &mut self.stream {
-                Stream::Plain(stream) => stream.read_buf(&mut self.input).await,
-                Stream::Tls(stream) => stream.read_buf(&mut self.input).await,
-                Stream::Gone => Ok(0),
+        let idle = Instant::now() + self.idle;
+        loop {
+            let due = self.delayed.front().map(|(due, _)| *due);
+            let read = async {
+                match &mut self.stream {
+                    Stream::Plain(stream) => stream.read_buf(&mut self.input).await,
+                    Stream::Tls(stream) => stream.read_buf(&mut self.input).await,
+                    Stream::Gone => Ok(0),
+                }
+            };
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(due.unwrap_or(idle)), if due.is_some() => self.send_first().await?,
+                read = read => {
+                    self.heard = Instant::now();
+                    return match read? {
+                        0 => Err(Ended::ClientLeft),
+                        _ => Ok(()),
+                    };
+                }
+                () = tokio::time::sleep_until(idle.min(self.end)) => {
+                    return Err(if idle < self.end { Ended::Idle } else { Ended::Session });
+                }
             }
-        };
-        match tokio::time::timeout(self.idle, read).await {
-            Err(_elapsed) => Err(Ended::Idle),
-            Ok(Ok(0)) => Err(Ended::ClientLeft),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.into()),
         }
     }
 
@@ -99,22 +131,41 @@ impl Wire {
         self.output.extend_from_slice(bytes);
     }
 
-    /// Whether something waits to go out.
-    pub(super) fn has_output(&self) -> bool {
-        !self.output.is_empty()
+    /// Lets what was written leave so long after what it answers came, while
+    /// [`fill`](Self::fill) waits; so commands that came together cost one delay.
+    pub(super) fn post(&mut self, delay: Duration) {
+        let output = std::mem::take(&mut self.output);
+        if !output.is_empty() {
+            self.delayed.push_back((self.heard + delay, output));
+        }
     }
 
-    /// Sends what was written.
+    /// Sends what was written, behind all that is still on its way.
     pub(super) async fn flush(&mut self) -> Result<(), Ended> {
+        while let Some(due) = self.delayed.front().map(|(due, _)| *due) {
+            tokio::time::sleep_until(due).await;
+            self.send_first().await?;
+        }
+        let output = std::mem::take(&mut self.output);
+        self.send(&output).await
+    }
+
+    async fn send_first(&mut self) -> Result<(), Ended> {
+        match self.delayed.pop_front() {
+            Some((_, bytes)) => self.send(&bytes).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Ended> {
         match &mut self.stream {
-            Stream::Plain(stream) => stream.write_all(&self.output).await?,
+            Stream::Plain(stream) => stream.write_all(bytes).await?,
             Stream::Tls(stream) => {
-                stream.write_all(&self.output).await?;
+                stream.write_all(bytes).await?;
                 stream.flush().await?;
             }
             Stream::Gone => {}
         }
-        self.output.clear();
         Ok(())
     }
 

@@ -127,6 +127,7 @@ fn counters(lab: &Lab) -> Value {
         "failedHandshakes": counters.failed_handshakes,
         "authCommands": counters.auth_commands,
         "signedIn": counters.signed_in,
+        "resets": counters.resets,
         "messages": counters.messages,
         "throttled": counters.throttled,
         "overConnections": counters.over_connections,

@@ -46,6 +46,9 @@ pub struct Options {
     /// Port of the submission server; 0 for any.
     #[arg(long, env = "MAIL_EGRESS_LAB_EXCHANGE_PORT", default_value_t = 5870)]
     pub exchange_port: u16,
+    /// Port on which that server speaks TLS from the first octet; 0 for any.
+    #[arg(long, env = "MAIL_EGRESS_LAB_EXCHANGE_TLS_PORT", default_value_t = 0)]
+    pub exchange_tls_port: u16,
     /// Port of the control endpoint (HTTP, on 127.0.0.1 only); 0 for any.
     #[arg(long, env = "MAIL_EGRESS_LAB_CONTROL_PORT", default_value_t = 8025)]
     pub control_port: u16,
@@ -98,6 +101,7 @@ impl Options {
             listen: self.listen,
             entra_port: self.entra_port,
             exchange_port: self.exchange_port,
+            exchange_tls_port: self.exchange_tls_port,
             more_names: vec![self.advertised()],
             limits: if self.no_limits { Limits::lifted() } else { Limits::default() },
             ..LabOptions::default()

@@ -29,7 +29,12 @@ pub(super) struct Client {
 impl Client {
     /// Connects and hears nothing yet.
     pub(super) async fn dial(lab: &Lab) -> Self {
-        let stream = TcpStream::connect(lab.exchange().address()).await.unwrap();
+        Self::dial_at(lab.exchange().address()).await
+    }
+
+    /// Connects to a port of choice.
+    pub(super) async fn dial_at(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
         Self { stream: BufReader::new(Box::new(stream)) }
     }
 

@@ -36,14 +36,17 @@ impl Session {
         Ok(line)
     }
 
-    /// Sends what is to be sent, then waits for more to read.
+    /// Sends what is to be sent, and waits for more to read.
     pub(super) async fn more(&mut self) -> Result<(), Ended> {
-        self.flush().await?;
+        match self.latency() {
+            Some(delay) => self.wire.post(delay),
+            None => self.wire.flush().await?,
+        }
         match self.wire.fill().await {
-            Err(Ended::Idle) => {
-                self.say(&reply::idle()).await?;
+            Err(ended @ (Ended::Idle | Ended::Session)) => {
+                self.say(&reply::timed_out()).await?;
                 self.flush().await?;
-                Err(Ended::Idle)
+                Err(ended)
             }
             filled => filled,
         }
@@ -68,16 +71,18 @@ impl Session {
         locked(&self.transcript).push(Line::Server(line));
     }
 
+    /// Sends what is to be sent, and waits until it is on the wire.
     pub(super) async fn flush(&mut self) -> Result<(), Ended> {
-        if !self.wire.has_output() {
-            return Ok(());
-        }
-        if let Some(delay) = self.inner.faults.strike(self.number, |fault| {
-            if let ExchangeFault::Latency(delay) = fault { Some(*delay) } else { None }
-        }) {
-            tokio::time::sleep(delay).await;
+        if let Some(delay) = self.latency() {
+            self.wire.post(delay);
         }
         self.wire.flush().await
+    }
+
+    fn latency(&self) -> Option<std::time::Duration> {
+        self.inner.faults.strike(self.number, |fault| {
+            if let ExchangeFault::Latency(delay) = fault { Some(*delay) } else { None }
+        })
     }
 
     pub(super) fn heard(&self, line: &str) {

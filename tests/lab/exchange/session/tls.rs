@@ -28,6 +28,11 @@ impl Session {
             self.wire.put(injected.as_bytes());
         }
         self.flush().await?;
+        self.handshake().await
+    }
+
+    /// The server's side of the TLS handshake.
+    pub(super) async fn handshake(&mut self) -> Result<(), Ended> {
         if self.misbehaves(Phase::Handshake).await? {
             return Err(Ended::Dropped);
         }
@@ -35,7 +40,7 @@ impl Session {
             Ok(Some(true)) => {}
             Ok(Some(false)) => {
                 self.failed_handshake("the client went on in plaintext");
-                self.violation("plaintext behind the 220 to STARTTLS");
+                self.violation("plaintext where a TLS handshake must begin");
                 return Ok(());
             }
             Ok(None) => {

@@ -37,6 +37,7 @@ impl Session {
                 reply::too_large()
             }
             () if needs_smtputf8(envelope.sender.as_deref(), &envelope) => reply::address_needs_smtputf8(),
+            () if self.uses_withheld(&envelope) => reply::bad_arguments(),
             () => {
                 let submission = Submission { envelope, ..Submission::default() };
                 self.transaction = Some(Transaction { submission, chunks: 0 });
@@ -59,6 +60,9 @@ impl Session {
         if let Some(text) = refused {
             text.split('\n').for_each(|line| self.put_line(line.to_owned()));
             return Ok(());
+        }
+        if (recipient.notify.is_some() || recipient.orcpt.is_some()) && self.withholds("DSN") {
+            return self.say(&reply::bad_arguments()).await;
         }
         let most = self.inner.settings().limits.recipients_per_message;
         let reply = match &mut self.transaction {
@@ -92,7 +96,7 @@ impl Session {
         let mut framing = Framing::new();
         let (mut octets, mut too_large, mut answered, mut begun) = (0, false, false, false);
         loop {
-            self.more_unless_buffered().await?;
+            self.more_body().await?;
             let available = self.wire.buffered().len();
             let end = framing.take(self.wire.buffered());
             self.wire.consume(end.unwrap_or(available));
@@ -118,11 +122,12 @@ impl Session {
 
     pub(super) async fn bdat(&mut self, octets: usize, last: bool) -> Result<(), Ended> {
         let limit = self.inner.settings().limits.message_bytes;
+        self.withholds("CHUNKING");
         let not_ready = self.not_ready(|_| false);
         let begins = self.transaction.as_ref().is_some_and(|transaction| transaction.chunks == 0);
         let (mut left, mut answered, mut begun) = (octets, false, false);
         while left > 0 {
-            self.more_unless_buffered().await?;
+            self.more_body().await?;
             let piece = self.wire.buffered().len().min(left);
             if let Some(transaction) = self.transaction.as_mut().filter(|_| not_ready.is_none()) {
                 let submission = &mut transaction.submission;
@@ -248,8 +253,39 @@ impl Session {
         }
     }
 
-    async fn more_unless_buffered(&mut self) -> Result<(), Ended> {
-        if self.wire.buffered().is_empty() { self.more().await } else { Ok(()) }
+    /// The next piece of a body.
+    async fn more_body(&mut self) -> Result<(), Ended> {
+        if !self.wire.buffered().is_empty() {
+            return Ok(());
+        }
+        if let Some(pause) = self.inner.faults.strike(self.number, |fault| {
+            if let ExchangeFault::SlowBody(pause) = fault { Some(*pause) } else { None }
+        }) {
+            self.flush().await?;
+            tokio::time::sleep(pause).await;
+        }
+        self.more().await
+    }
+
+    /// Whether this extension was left out of EHLO's list, which a client that uses it is held
+    /// against.
+    fn withholds(&self, extension: &'static str) -> bool {
+        let withheld = self.withheld.contains(&extension);
+        if withheld {
+            self.violation(&format!("{extension} was used and is not offered"));
+        }
+        withheld
+    }
+
+    fn uses_withheld(&self, envelope: &Envelope) -> bool {
+        let used = [
+            ("SIZE", envelope.size.is_some()),
+            ("8BITMIME", envelope.body == Body::EightBitMime),
+            ("BINARYMIME", envelope.body == Body::BinaryMime),
+            ("SMTPUTF8", envelope.smtputf8),
+            ("DSN", envelope.ret.is_some() || envelope.envid.is_some()),
+        ];
+        used.into_iter().any(|(extension, used)| used && self.withholds(extension))
     }
 }
 
