@@ -44,6 +44,12 @@ pub struct Metrics {
     pub sessions_refused: IntCounter,
     /// Connections to the relay that are open.
     pub upstream_connections: IntGauge,
+    /// Those of them that wait for a message.
+    pub upstream_idle: IntGauge,
+    /// Connections to the relay that were made.
+    pub upstream_connects: IntCounter,
+    /// Messages that found a warm connection.
+    pub upstream_reuses: IntCounter,
 }
 
 impl Metrics {
@@ -103,6 +109,16 @@ impl Metrics {
             )?,
             upstream_connections: all
                 .gauge("upstream_connections", "Connections to the relay that are open.")?,
+            upstream_idle: all.gauge(
+                "upstream_idle_connections",
+                "Connections to the relay that are open and wait for a message.",
+            )?,
+            upstream_connects: all
+                .counter("upstream_connects_total", "Connections to the relay that were made.")?,
+            upstream_reuses: all.counter(
+                "upstream_reuses_total",
+                "Messages that went by a connection that had carried one before.",
+            )?,
             held_bytes: all.gauge("held_bytes", "Memory taken for message bodies, of the budget.")?,
             registry,
         };

@@ -113,6 +113,7 @@ impl Sidecar {
         ));
         let following = tokio::spawn(follower.run(publish, report));
         let administering = tokio::spawn(Admin::new(Arc::clone(&submissions)).serve(admin));
+        tokio::spawn(submissions.upstream.clone().tend(submissions.current.clone()));
         let (open, mut all_closed) = mpsc::channel(1);
         for listener in smtp {
             tokio::spawn(listen::accept(

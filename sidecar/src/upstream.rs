@@ -3,13 +3,16 @@
 //! In two steps, since only the first can be taken back: [`Upstream::hand_over`] goes up to the
 //! end of the body, and dropping it sends nothing; [`Handed::conclude`] writes the final dot.
 //!
-//! A connection carries one message and is then closed. A pool of warm ones goes in here, between
-//! [`Upstream::hand_over`] and `connection`.
+//! A connection that is sound afterwards goes back to the pool and carries further messages. One
+//! from the pool that turns out dead before the relay had the message is replaced by a fresh one,
+//! once, and nobody notices.
 
 mod connection;
 pub mod gate;
 mod judge;
 mod line;
+mod open;
+mod pool;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +20,8 @@ use std::time::Duration;
 use mail_egress_entra::dial::{Deadline, Resolver, connect};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_smtp::OutOfTurn;
-use mail_egress_smtp::client::{Attempt, Message};
+use mail_egress_smtp::client::{Attempt, Failure, Lost, Message, Phase};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use judge::{judge, troubled};
@@ -26,8 +30,11 @@ use crate::drain::Drain;
 use crate::message::body::Body;
 use crate::metrics::Metrics;
 use crate::sender::clearance::Clearance;
+use crate::sender::follow::Current;
 use crate::upstream::gate::Place;
 use connection::Connection;
+use open::Open;
+use pool::{Carrier, Pool};
 
 /// For the relay's name and a connection to one of its addresses.
 const CONNECT_TIME: Duration = Duration::from_secs(20);
@@ -39,6 +46,7 @@ const BEFORE_DOT: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Clone)]
 pub struct Upstream {
     resolver: Result<Resolver, Fault>,
+    pool: Pool,
     metrics: Arc<Metrics>,
     drain: Drain,
 }
@@ -88,15 +96,22 @@ pub enum Handed {
 /// A connection on which only the final dot is missing. Dropped, it sends nothing.
 #[derive(Debug)]
 pub struct Undotted {
-    connection: Connection,
-    open: Open,
+    carrier: Carrier,
+    place: Place,
+    pool: Pool,
 }
 
 impl Upstream {
     /// Nothing is dialled yet.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, drain: Drain) -> Self {
-        Self { resolver: Resolver::system(), metrics, drain }
+        Self { resolver: Resolver::system(), pool: Pool::new(Arc::clone(&metrics)), metrics, drain }
+    }
+
+    /// Looks after the warm connections until the drain begins: closes those that have waited long
+    /// enough or that are for a configuration no longer in force. Without it none are kept.
+    pub async fn tend(self, current: watch::Receiver<Current>) {
+        self.pool.tend(current, self.drain).await;
     }
 
     /// Sends one message, to all of its recipients or to none, up to its final dot.
@@ -124,6 +139,57 @@ impl Upstream {
         place: Place,
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
+        let began = Instant::now();
+        let warm = self.pool.take(cleared.generation()).await;
+        times.connect = began.elapsed();
+        if let Some(mut carrier) = warm {
+            let began = Instant::now();
+            let ended = carrier.connection.send_undotted(message.clone(), body).await;
+            times.transfer = began.elapsed();
+            if !is_dead(&ended) {
+                return self.handed_over(ended, carrier, place);
+            }
+            // closed at once: its place is needed now
+            drop(carrier);
+            tracing::debug!("a warm connection was dead; the message goes by a fresh one");
+        }
+        let mut carrier = match self.fresh(cleared, times).await? {
+            Ok(carrier) => carrier,
+            Err(attempt) => return Ok(Handed::Over(attempt)),
+        };
+        let began = Instant::now();
+        let ended = carrier.connection.send_undotted(message, body).await;
+        times.transfer = began.elapsed();
+        self.handed_over(ended, carrier, place)
+    }
+
+    /// What has come of a message on this connection, which is kept, or closed in the background.
+    fn handed_over(
+        &self,
+        ended: Result<Option<Attempt>, Trouble>,
+        carrier: Carrier,
+        place: Place,
+    ) -> Result<Handed, Trouble> {
+        match ended {
+            Ok(None) => Ok(Handed::Undotted(Box::new(Undotted { carrier, place, pool: self.pool.clone() }))),
+            Ok(Some(attempt)) => {
+                let wary = signs_in_anew(&attempt);
+                part(carrier, place, (!wary).then_some(&self.pool));
+                Ok(Handed::Over(attempt))
+            }
+            Err(trouble) => {
+                part(carrier, place, None);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// A new connection, signed in; or what the relay said against it.
+    async fn fresh(
+        &self,
+        cleared: &Clearance,
+        times: &mut Times,
+    ) -> Result<Result<Carrier, Attempt>, Trouble> {
         let peer = peer(&cleared.route().host, cleared.route().port);
         let mut drain = self.drain.clone();
         let began = Instant::now();
@@ -132,31 +198,14 @@ impl Upstream {
             () = drain.over() => return Err(Trouble::Ending),
         };
         let stream = dialled.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
-        times.connect = began.elapsed();
+        times.connect += began.elapsed();
 
-        let open = Open::count(&self.metrics, place);
+        let open = Open::count(&self.metrics);
         let began = Instant::now();
         let connection = Connection::open(stream, peer, cleared, drain).await;
         times.login = began.elapsed();
-        let mut connection = match connection? {
-            Ok(connection) => connection,
-            Err(attempt) => return Ok(Handed::Over(attempt)),
-        };
-
-        let began = Instant::now();
-        let ended = connection.send_undotted(message, body).await;
-        times.transfer = began.elapsed();
-        match ended {
-            Ok(None) => Ok(Handed::Undotted(Box::new(Undotted { connection, open }))),
-            Ok(Some(attempt)) => {
-                part(connection, open);
-                Ok(Handed::Over(attempt))
-            }
-            Err(trouble) => {
-                part(connection, open);
-                Err(trouble)
-            }
-        }
+        let (key, token_end) = (cleared.generation().clone(), cleared.token_end());
+        Ok(connection?.map(|connection| Carrier::new(connection, open, key, token_end)))
     }
 
     async fn dial(&self, peer: &Peer) -> Result<tokio::net::TcpStream, Fault> {
@@ -170,49 +219,56 @@ impl Handed {
     ///
     /// To be awaited to its end: from here on a lost answer is an uncertain outcome.
     pub async fn conclude(self, times: &mut Times) -> Result<Attempt, Trouble> {
-        let Undotted { mut connection, open } = match self {
+        let Undotted { mut carrier, place, pool } = match self {
             Self::Over(attempt) => return Ok(attempt),
             Self::Undotted(undotted) => *undotted,
         };
         let began = Instant::now();
-        let attempt = connection.dot().await;
+        let attempt = carrier.connection.dot().await;
         times.transfer += began.elapsed();
-        part(connection, open);
+        part(carrier, place, attempt.is_ok().then_some(&pool));
         attempt
     }
 }
 
-/// The app need not wait for our farewell.
-fn part(connection: Connection, open: Open) {
-    tokio::spawn(async move {
-        connection.farewell().await;
-        drop(open);
-    });
+/// Keeps the connection where it is fit for another message, and gives its place back; else closes
+/// it, for which the app need not wait, and then gives the place back.
+fn part(carrier: Carrier, place: Place, pool: Option<&Pool>) {
+    let unkept = match pool {
+        Some(pool) => pool.keep(carrier),
+        None => Some(carrier),
+    };
+    if let Some(Carrier { connection, open, .. }) = unkept {
+        tokio::spawn(async move {
+            connection.farewell().await;
+            drop((open, place));
+        });
+    }
+}
+
+/// Whether a warm connection was lost before the relay had the message, so that a fresh one does
+/// what it was to do: closed, not answering the RSET, or 421.
+fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
+    match ended {
+        Ok(Some(Attempt::Failed(Failure::Lost(lost)))) => {
+            matches!(lost, Lost::Closed(_) | Lost::TimedOut(Phase::Reset))
+        }
+        Ok(Some(Attempt::Refused(refusal))) => refusal.phase == Phase::Reset || refusal.reply.code == 421,
+        Err(Trouble::Fault { fault, .. }) => matches!(fault, Fault::Closed(_)),
+        Ok(None | Some(Attempt::Accepted(_) | Attempt::Unsendable(_) | Attempt::Uncertain(_)))
+        | Ok(Some(Attempt::Failed(_)))
+        | Err(Trouble::Slow | Trouble::Ending | Trouble::OutOfTurn(_)) => false,
+    }
+}
+
+/// Whether the relay no longer believes who we are: the next message signs in anew.
+fn signs_in_anew(attempt: &Attempt) -> bool {
+    matches!(attempt, Attempt::Refused(refusal) if matches!(refusal.reply.code, 530 | 535))
 }
 
 /// The host as DNS and certificates write it.
 fn peer(host: &str, port: u16) -> Peer {
     Peer { host: host.trim_matches(['[', ']']).trim_end_matches('.').to_owned(), port }
-}
-
-/// A connection that is counted, and its place, for as long as it is open.
-#[derive(Debug)]
-struct Open {
-    metrics: Arc<Metrics>,
-    _place: Place,
-}
-
-impl Open {
-    fn count(metrics: &Arc<Metrics>, place: Place) -> Self {
-        metrics.upstream_connections.inc();
-        Self { metrics: Arc::clone(metrics), _place: place }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.metrics.upstream_connections.dec();
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! May we send now, and by which way? Decided from the configuration in force and the time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mail_egress_config::{SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
@@ -8,8 +9,10 @@ use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
 use mail_egress_smtp::client::XOAuth2;
 use rustls::ClientConfig;
 
+use crate::clock::now;
 use crate::message::refusal::Refusal;
 use crate::sender::follow::Current;
+use crate::sender::loaded::Generation;
 use crate::sender::tokens::Tokens;
 
 /// The proof that a message may be sent: a route, TLS for it, and a token that has not expired.
@@ -17,7 +20,9 @@ use crate::sender::tokens::Tokens;
 pub struct Clearance {
     route: SmtpRoute,
     login: XOAuth2,
+    token_end: Timestamp,
     tls: Arc<ClientConfig>,
+    generation: Generation,
     tokens: Tokens,
 }
 
@@ -46,6 +51,19 @@ impl Clearance {
     pub fn tls(&self) -> &Arc<ClientConfig> {
         &self.tls
     }
+
+    /// When the token ends, on the monotonic clock.
+    #[must_use]
+    pub fn token_end(&self) -> Instant {
+        let left = Duration::try_from(self.token_end.duration_since(Timestamp::now()));
+        now() + left.unwrap_or_default()
+    }
+
+    /// Which configuration this is; a connection made for another one is of no use.
+    #[must_use]
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
 }
 
 /// Whether a message of `sender` may be sent at `now`; if not, what the app is told.
@@ -64,9 +82,12 @@ pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<C
     let Some(route) = loaded.route() else {
         return Err(unusable("route: missing, while the state is ready"));
     };
-    let token = match (&loaded.file.token_source, &loaded.file.token) {
-        (Some(TokenSource::Entra(source)), _) => loaded.tokens.own(source, now).map_err(own_words)?.value,
-        (None, Some(token)) if token.expires_at > now => token.value.clone(),
+    let (token, token_end) = match (&loaded.file.token_source, &loaded.file.token) {
+        (Some(TokenSource::Entra(source)), _) => {
+            let own = loaded.tokens.own(source, now).map_err(own_words)?;
+            (own.value, own.expires_at)
+        }
+        (None, Some(token)) if token.expires_at > now => (token.value.clone(), token.expires_at),
         (None, Some(token)) => return Err(expired(token, sender)),
         (None, None) => return Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender)).into()),
     };
@@ -78,7 +99,8 @@ pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<C
         Err(why) => return Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
     };
     let login = XOAuth2 { user: loaded.mailbox.clone(), token };
-    Ok(Clearance { route: route.clone(), login, tls, tokens: loaded.tokens.clone() })
+    let (tokens, generation) = (loaded.tokens.clone(), loaded.generation.clone());
+    Ok(Clearance { route: route.clone(), login, token_end, tls, tokens, generation })
 }
 
 /// When the token in force ends, whatever else is true.

@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_egress_config::{LIMIT, parse};
+use mail_egress_config::{LIMIT, State, parse};
 use mail_egress_smtp::server;
 use tokio::sync::watch;
 
-use crate::sender::loaded::Loaded;
+use crate::sender::loaded::{Generation, Loaded};
 use crate::sender::tokens::Tokens;
 
 /// How often the path is looked up.
@@ -41,6 +41,20 @@ impl Current {
         match self {
             Self::Usable(loaded) => Arc::clone(&loaded.session),
             Self::Missing | Self::Unusable(_) => Arc::default(),
+        }
+    }
+}
+
+impl Current {
+    /// The configuration by which messages leave; none while none may.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        match self {
+            Self::Usable(loaded) => match loaded.file.state {
+                State::Ready => Some(loaded.generation.clone()),
+                State::Unready(_) => None,
+            },
+            Self::Missing | Self::Unusable(_) => None,
         }
     }
 }

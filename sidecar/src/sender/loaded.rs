@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail_egress_config::{Route, SenderFile, SmtpRoute};
+use mail_egress_config::{Route, SenderFile, SmtpRoute, write};
 use mail_egress_entra::tls;
 use mail_egress_smtp::{Address, server};
 use rustls::ClientConfig;
@@ -23,9 +23,23 @@ pub struct Loaded {
     pub tls: Result<Arc<ClientConfig>, Arc<str>>,
     /// What the sessions tell the app: SIZE.
     pub session: Arc<server::Settings>,
+    /// The same from file to file while nothing but the token changes.
+    pub generation: Generation,
     /// The tokens that were asked for here, and those that the relay has refused.
     pub tokens: Tokens,
 }
+
+/// Names one configuration, whatever its token; equal only to its own clones.
+#[derive(Debug, Clone, Default)]
+pub struct Generation(Arc<()>);
+
+impl PartialEq for Generation {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Generation {}
 
 impl Loaded {
     /// Makes it; `budget` is the memory for bodies in octets. The error is one line that names the
@@ -42,8 +56,12 @@ impl Loaded {
         let route_takes = smtp(&file).map_or(usual.max_message_bytes, |route| route.max_message_bytes);
         let max_message_bytes = announced(route_takes, budget);
         let session = Arc::new(server::Settings { max_message_bytes, ..usual });
+        let generation = match before {
+            Some(before) if differ_in_the_token_alone(&before.file, &file) => before.generation.clone(),
+            Some(_) | None => Generation::default(),
+        };
         let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
-        Ok(Self { file, mailbox, tls, session, tokens })
+        Ok(Self { file, mailbox, tls, session, generation, tokens })
     }
 
     /// The way out, unless the sender is unready.
@@ -51,6 +69,11 @@ impl Loaded {
     pub fn route(&self) -> Option<&SmtpRoute> {
         smtp(&self.file)
     }
+}
+
+fn differ_in_the_token_alone(one: &SenderFile, other: &SenderFile) -> bool {
+    let without = |file: &SenderFile| write(&SenderFile { token: None, ..file.clone() }).ok();
+    without(one) == without(other)
 }
 
 /// The largest message that both can take, with the trace header that we add to it; memory is given
@@ -107,6 +130,18 @@ mod tests {
         let first = Loaded::new(file("a@contoso.com", ""), MOST, None).unwrap();
         let second = Loaded::new(file("b@contoso.com", ""), MOST, Some(&first)).unwrap();
         assert!(Arc::ptr_eq(&first.tls.unwrap(), &second.tls.unwrap()));
+    }
+
+    #[test]
+    fn a_newer_token_alone_makes_no_other_configuration() {
+        let first = Loaded::new(file("a@contoso.com", ""), MOST, None).unwrap();
+        let mut newer = file("a@contoso.com", "");
+        let expires_at = "2026-11-23T12:00:00Z".parse().unwrap();
+        newer.token = Some(mail_egress_config::Token { value: "t".into(), expires_at });
+        let second = Loaded::new(newer, MOST, Some(&first)).unwrap();
+        assert_eq!(first.generation, second.generation);
+        let other = Loaded::new(file("b@contoso.com", ""), MOST, Some(&second)).unwrap();
+        assert_ne!(other.generation, second.generation);
     }
 
     #[test]

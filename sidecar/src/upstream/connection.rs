@@ -122,6 +122,19 @@ impl Connection {
         finished(heard.map_err(|cut| self.trouble(cut))?)
     }
 
+    /// Whether another message may be sent: signed in, nothing under way, all written.
+    pub(super) fn is_ready(&self) -> bool {
+        self.dialogue.is_ready() && self.line.is_sound()
+    }
+
+    /// Whether the relay has said nothing since the last message, and is still there: an idle one
+    /// has nothing to say but that it ends.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        let heard = self.line.exchange(&[], &mut self.dialogue);
+        // polled once, before the time that is over already
+        timeout(Duration::ZERO, heard).await.is_err() && self.is_ready()
+    }
+
     fn trouble(&self, cut: Cut) -> Trouble {
         cut.trouble(&self.peer)
     }

@@ -7,6 +7,7 @@
 
 mod app;
 mod relay;
+mod reuses;
 mod running;
 
 mod abandons;

@@ -23,6 +23,10 @@ pub(crate) enum Way {
     Injects,
     /// Is TLS from the first octet.
     ImplicitTls,
+    /// Closes the connection behind each message that it took.
+    EndsAfterMessage,
+    /// Answers the second MAIL of a connection with 421.
+    TiresOfSecondMessage,
     /// Refuses in the middle of the message, and reads no more of it.
     RefusesInBody,
 }
@@ -135,6 +139,7 @@ impl Peer {
         stream: &mut BufReader<S>,
         secure: bool,
     ) -> bool {
+        let mut mails = 0;
         loop {
             let Some(line) = read_line(stream).await else { return false };
             self.note(|seen| seen.commands.push(line.clone()));
@@ -148,6 +153,14 @@ impl Peer {
                 "STARTTLS" if self.way == Way::Injects => "220 go\r\n250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "STARTTLS" => "220 go\r\n",
                 "AUTH" => "235 2.7.0 in\r\n",
+                "MAIL" if self.way == Way::TiresOfSecondMessage && mails > 0 => {
+                    let _ = stream.write_all(b"421 4.3.2 that is enough\r\n").await;
+                    return false;
+                }
+                "MAIL" => {
+                    mails += 1;
+                    "250 2.1.0 OK\r\n"
+                }
                 "DATA" => "354 go\r\n",
                 "QUIT" => "221 2.0.0 bye\r\n",
                 _ => "250 2.1.0 OK\r\n",
@@ -161,7 +174,7 @@ impl Peer {
             match verb.as_str() {
                 "STARTTLS" => return true,
                 "QUIT" => return false,
-                "DATA" if !self.message(stream).await => return false,
+                "DATA" if !self.message(stream).await || self.way == Way::EndsAfterMessage => return false,
                 _ => {}
             }
         }
@@ -171,7 +184,7 @@ impl Peer {
         if self.way == Way::RefusesInBody {
             let mut some = [0; 1024];
             let _ = stream.read(&mut some).await;
-            let _ = stream.write_all(b"451 4.3.0 no more of this\r\n").await;
+            let _ = stream.write_all(b"554 5.3.2 no more of this\r\n").await;
             std::future::pending::<()>().await;
         }
         let mut message = String::new();
