@@ -23,8 +23,6 @@ pub struct Session {
     pub(super) settings: Shared,
     pub(super) state: State,
     pub(super) authenticated: bool,
-    /// The last MAIL was refused: what was pipelined behind it is no error of the app's.
-    pub(super) sender_refused: bool,
     lines: LineReader,
     output: Vec<u8>,
     declined: Vec<Declined>,
@@ -108,7 +106,6 @@ impl Session {
             settings,
             state: State::Fresh,
             authenticated: false,
-            sender_refused: false,
             lines: LineReader::default(),
             output,
             declined: Vec::new(),
@@ -225,7 +222,6 @@ impl Session {
     pub fn refuse(&mut self, refusal: &NegativeReply, now: Instant) -> Result<(), OutOfTurn> {
         let early = match std::mem::replace(&mut self.state, State::Closed) {
             State::Sender(_) => {
-                self.sender_refused = true;
                 self.resume(refusal.as_reply(), State::Greeted, now);
                 return Ok(());
             }
