@@ -87,9 +87,25 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s")]
     pub drain_timeout: Period,
 
-    /// How much memory message bodies may take, all sessions together, for example 64Mi
-    #[arg(long, env = "MAIL_EGRESS_MEMORY_BUDGET", value_name = "BYTES", default_value = "64Mi")]
+    /// How much memory message bodies may take, all sessions together; 256Ki of each at most
+    /// while the rest can go to --spill-dir
+    #[arg(long, env = "MAIL_EGRESS_MEMORY_BUDGET", value_name = "BYTES", default_value = "16Mi")]
     pub memory_budget: Bytes,
+
+    /// A folder on a disk for what large messages do not keep in memory, in files without a name;
+    /// without one that can be written, a message must fit into the memory budget
+    #[arg(
+        long,
+        env = "MAIL_EGRESS_SPILL_DIR",
+        value_name = "PATH",
+        default_value = "/var/lib/mail-egress/spill"
+    )]
+    pub spill_dir: PathBuf,
+
+    /// How much may lie in that folder, all sessions together; beyond it the answer is 452; 0: as
+    /// much as the disk takes
+    #[arg(long, env = "MAIL_EGRESS_SPILL_LIMIT", value_name = "BYTES", default_value = "1Gi")]
+    pub spill_limit: Limit,
 
     /// How many SMTP sessions may be open at once; a further one is told 421
     #[arg(long, env = "MAIL_EGRESS_MAX_SESSIONS", value_name = "COUNT", default_value_t = 1000,
@@ -163,6 +179,21 @@ impl FromStr for Bytes {
     }
 }
 
+/// The same, or `0` for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub Option<usize>);
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "0" => Ok(Self(None)),
+            _ => text.parse().map(|Bytes(bytes)| Self(Some(bytes))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -195,6 +226,13 @@ mod tests {
         for text in ["0", "Mi", "-1", "99999999999999999999Gi", "64MB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none() {
+        assert_eq!("0".parse(), Ok(Limit(None)));
+        assert_eq!("1Ki".parse(), Ok(Limit(Some(1024))));
+        assert!("0Ki".parse::<Limit>().is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `mail-egress-sidecar`: parse, log, build and bind, announce, run until told to stop, drain.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -32,19 +33,37 @@ fn fail(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// One thread: a sidecar is paid for once per pod, and it waits more than it works.
+/// For the disk: as many as keep one busy. Were they more, a disk that hangs would cost more memory.
+const DISK_THREADS: usize = 4;
+/// A thread for the disk is soon gone, with its stack: most sidecars never see a large message.
+const DISK_THREAD_KEPT: Duration = Duration::from_secs(5);
+/// Such a thread makes one system call; the usual 2 MiB are for more.
+const DISK_THREAD_STACK: usize = 256 * 1024;
+/// The signal that a write beyond RLIMIT_FSIZE raises, on every platform that we build for.
+const SIGXFSZ: i32 = 25;
+
+/// One thread: a sidecar is paid for once per pod, and it waits more than it works. What waits for
+/// the disk has a few threads of its own.
 fn run(args: &RunArgs) -> anyhow::Result<()> {
     log::install(args.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(DISK_THREADS)
+        .thread_keep_alive(DISK_THREAD_KEPT)
+        .thread_stack_size(DISK_THREAD_STACK)
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(args))
+    let ended = runtime.block_on(serve(args));
+    // a disk that hangs must not keep the pod
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    // with a handler it no longer ends the process, and the write fails as on a full disk
+    let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let mut signalled = async move || {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",

@@ -12,6 +12,8 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::message::body::Held;
+
 pub use label::{AuthStage, Fate, Load};
 
 /// The content type of [`Metrics::text`].
@@ -37,7 +39,7 @@ pub struct Metrics {
     token_requests: IntCounterVec,
     ready: IntGauge,
     delivery_seconds: Histogram,
-    held_bytes: IntGauge,
+    held_bytes: IntGaugeVec,
     /// SMTP sessions that are open.
     pub sessions: IntGauge,
     /// SMTP connections turned away with 421 because too many were open.
@@ -119,7 +121,11 @@ impl Metrics {
                 "upstream_reuses_total",
                 "Messages that went by a connection that had carried one before.",
             )?,
-            held_bytes: all.gauge("held_bytes", "Memory taken for message bodies, of the budget.")?,
+            held_bytes: all.gauges(
+                "held_bytes",
+                "Octets taken for message bodies: of the memory budget, and of the limit on disk.",
+                &["where"],
+            )?,
             registry,
         };
         metrics.start_at_zero();
@@ -171,15 +177,17 @@ impl Metrics {
         self.config_loads.with_label_values(&[load.label()]).inc();
     }
 
-    /// Says until when the token in force lasts, whether mail may be sent now, and how much memory
-    /// bodies take, in octets.
-    pub fn standing(&self, token: Option<Timestamp>, ready: bool, held: usize) {
+    /// Says until when the token in force lasts, whether mail may be sent now, and what bodies
+    /// take, in octets.
+    pub fn standing(&self, token: Option<Timestamp>, ready: bool, held: Held) {
         match token {
             Some(end) => self.token_expiry.with_label_values::<&str>(&[]).set(end.as_second()),
             None => self.token_expiry.reset(),
         }
         self.ready.set(i64::from(ready));
-        self.held_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
+        for (place, octets) in [("memory", held.memory), ("disk", held.disk)] {
+            self.held_bytes.with_label_values(&[place]).set(i64::try_from(octets).unwrap_or(i64::MAX));
+        }
     }
 
     /// Everything in the Prometheus text format.

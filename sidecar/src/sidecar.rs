@@ -11,7 +11,7 @@ use crate::admin::Admin;
 use crate::app::listen::{self, ListenError};
 use crate::args::RunArgs;
 use crate::drain::{self, DrainStart};
-use crate::message::budget::Budget;
+use crate::message::body::Store;
 use crate::message::submission::Submissions;
 use crate::message::trace::QueueIds;
 use crate::metrics::Metrics;
@@ -64,8 +64,9 @@ impl Sidecar {
     /// Looks at the configuration once and binds every port. Needs a tokio runtime.
     pub async fn bind(args: &RunArgs) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new()?);
-        let most = u64::try_from(args.memory_budget.0).unwrap_or(u64::MAX);
-        let mut follower = Follower::new(args.config.clone(), most);
+        let store = Store::new(args.memory_budget.0, args.spill_dir.clone(), args.spill_limit.0);
+        store.try_folder();
+        let mut follower = Follower::new(args.config.clone(), store.largest());
         let seen = follower.look();
         announce::change(&metrics, &args.sender, &seen, follower.current());
         let (publish, current) = watch::channel(follower.current().clone());
@@ -76,7 +77,7 @@ impl Sidecar {
             sender: args.sender.clone(),
             current,
             metrics: Arc::clone(&metrics),
-            budget: Budget::new(args.memory_budget.0),
+            store,
             gate: Gate::new(CONNECTIONS),
             upstream: Upstream::new(metrics, drain.clone()),
             drain,

@@ -68,6 +68,9 @@ pub enum Trouble {
     /// The time to drain is over.
     #[error("the sidecar is ending")]
     Ending,
+    /// The message cannot be read from where it is held: no dot is written.
+    #[error("the message cannot be read again: {0}")]
+    Unread(#[source] std::io::Error),
     /// A defect of ours.
     #[error(transparent)]
     OutOfTurn(#[from] OutOfTurn),
@@ -257,7 +260,7 @@ fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
         Err(Trouble::Fault { fault, .. }) => matches!(fault, Fault::Closed(_)),
         Ok(None | Some(Attempt::Accepted(_) | Attempt::Unsendable(_) | Attempt::Uncertain(_)))
         | Ok(Some(Attempt::Failed(_)))
-        | Err(Trouble::Slow | Trouble::Ending | Trouble::OutOfTurn(_)) => false,
+        | Err(Trouble::Slow | Trouble::Ending | Trouble::Unread(_) | Trouble::OutOfTurn(_)) => false,
     }
 }
 

@@ -101,7 +101,7 @@ impl Conversation {
         let fed = self.session.feed(&self.input, &mut self.text, now());
         self.input.drain(..fed.consumed.min(self.input.len()));
         if let Some(submission) = &mut self.submission {
-            submission.body.push(&self.text);
+            submission.body.push(&self.text).await;
         }
         self.text.clear();
         let Some(event) = fed.event else {

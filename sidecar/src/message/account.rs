@@ -11,7 +11,7 @@ use mail_egress_smtp::{Envelope, ReversePath};
 
 use crate::message::refusal::Refusal;
 use crate::message::submission::Submission;
-use crate::message::trace::{QueueId, message_id};
+use crate::message::trace::QueueId;
 use crate::metrics::{AuthStage, Fate, Metrics};
 use crate::upstream::Times;
 
@@ -29,13 +29,21 @@ pub struct Account {
     pub times: Times,
     /// How often the relay was asked.
     pub attempts: u32,
+    /// The message's own, if it has one.
+    pub message_id: String,
 }
 
 impl Account {
     /// The message is complete; it took so long to come.
     #[must_use]
     pub fn begin(receive: Duration) -> Self {
-        Self { receive, wait: Duration::ZERO, times: Times::default(), attempts: 1 }
+        Self {
+            receive,
+            wait: Duration::ZERO,
+            times: Times::default(),
+            attempts: 1,
+            message_id: String::new(),
+        }
     }
 
     /// Its fate is known.
@@ -61,7 +69,7 @@ impl Account {
             Err(refusal) => refusal.sentence.clone(),
         };
         let reason = reason.unwrap_or_default();
-        let message_id = submission.body.pieces().next().and_then(message_id).unwrap_or_default();
+        let message_id = &self.message_id;
         macro_rules! line {
             ($level:ident, $($field:tt)*) => {
                 tracing::$level!(

@@ -1,4 +1,4 @@
-//! How many octets of message bodies may be in memory, all sessions together.
+//! How many octets of message bodies may be somewhere, in memory or on disk, all sessions together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,6 +60,12 @@ impl Share {
             self.octets += more;
         }
         taken
+    }
+
+    /// How large it is.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.octets
     }
 
     /// Gives everything back at once.

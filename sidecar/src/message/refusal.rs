@@ -109,7 +109,13 @@ impl From<Diagnosis> for Refusal {
 /// 451 for everything that time or a person can mend (the design's promises).
 fn usual_code(reason: &str, class: Class) -> NegativeCode {
     match (class, reason) {
-        (Class::Transient, reason::MEMORY_BUDGET) => NegativeCode::InsufficientStorage,
+        (
+            Class::Transient | Class::Mendable,
+            reason::MEMORY_BUDGET
+            | reason::SPILL_LIMIT
+            | reason::SPILL_FOLDER_UNUSABLE
+            | reason::SPILL_DISK_FAILED,
+        ) => NegativeCode::InsufficientStorage,
         (Class::Transient | Class::Mendable | Class::Uncertain, _) => NegativeCode::LocalError,
         (Class::Permanent, reason::MESSAGE_TOO_LARGE) => NegativeCode::TooLarge,
         (Class::Permanent, reason::RECIPIENT_REFUSED) => NegativeCode::NotTaken,
@@ -120,7 +126,10 @@ fn usual_code(reason: &str, class: Class) -> NegativeCode {
 /// Subject and detail for what nobody gave an enhanced code (RFC 3463 section 3).
 fn usual_status(reason: &str) -> Status {
     let (subject, detail) = match reason {
-        reason::MEMORY_BUDGET => (3, 1),
+        reason::MEMORY_BUDGET
+        | reason::SPILL_LIMIT
+        | reason::SPILL_FOLDER_UNUSABLE
+        | reason::SPILL_DISK_FAILED => (3, 1),
         reason::SHUTTING_DOWN => (3, 2),
         reason::MESSAGE_TOO_LARGE => (3, 4),
         reason::UPSTREAM_UNREACHABLE | reason::UPSTREAM_TIMEOUT => (4, 1),

@@ -17,8 +17,7 @@ use tokio::time::Instant;
 use crate::clock::now;
 use crate::drain::Drain;
 use crate::message::account;
-use crate::message::body::Body;
-use crate::message::budget::Budget;
+use crate::message::body::{Body, Store};
 use crate::message::patience::Patience;
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds, received};
@@ -34,6 +33,8 @@ const WAIT_BEFORE: Duration = Duration::from_secs(8);
 const WAIT_BEHIND: Duration = Duration::from_secs(30);
 /// How long a place is kept for an app that is still sending: a slow one must not hold up others.
 const PLACE_KEPT: Duration = Duration::from_secs(5);
+/// Where the Message-ID is looked for.
+const HEAD: usize = 64 * 1024;
 
 /// Takes messages in and sends them on; shared by all sessions.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub struct Submissions {
     pub current: watch::Receiver<Current>,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
-    /// The memory for bodies.
-    pub budget: Budget,
+    /// Where bodies are held.
+    pub store: Store,
     /// The places upstream.
     pub gate: Gate,
     /// The way to the relay.
@@ -98,13 +99,13 @@ impl Submissions {
         Ok(())
     }
 
-    /// Before the 354: the configuration must allow it, memory must be free and a place upstream
+    /// Before the 354: the configuration must allow it, room must be free and a place upstream
     /// too, for which it waits a little. A refusal is counted and logged.
     pub async fn admit(&self, envelope: Envelope) -> Result<Submission, Refusal> {
         let id = self.ids.next(Timestamp::now());
         match self.admitted(&envelope).await {
             Ok((mut body, place)) => {
-                body.push(received(&id, envelope.smtputf8, Timestamp::now()).as_bytes());
+                body.push(received(&id, envelope.smtputf8, Timestamp::now()).as_bytes()).await;
                 Ok(Submission { id, envelope, body, permitted: Instant::now(), place: Some(place) })
             }
             Err(refusal) => {
@@ -117,8 +118,7 @@ impl Submissions {
     async fn admitted(&self, envelope: &Envelope) -> Result<(Body, Place), Refusal> {
         self.cleared()?;
         let size = envelope.size.unwrap_or(0).saturating_add(trace::ROOM);
-        let announced = usize::try_from(size).unwrap_or(usize::MAX);
-        let body = Body::begin(&self.budget, announced).ok_or(Refusal::of(reason::MEMORY_BUDGET))?;
+        let body = self.store.begin(size).await.map_err(|full| Refusal::of(full.reason()))?;
         Ok((body, self.place(WAIT_BEFORE).await?))
     }
 
@@ -167,6 +167,9 @@ impl Submissions {
                 () = tokio::time::sleep(pause) => {}
             }
         };
+        // only for the log: what cannot be read has made the outcome already
+        let head = submission.body.head(HEAD).await.unwrap_or_default();
+        account.message_id = trace::message_id(&head).unwrap_or_default();
         account.close(&self.metrics, &submission, &outcome, began.elapsed());
         Some(match outcome {
             Ok(accepted) => Outcome::Accepted(accepted),
@@ -181,8 +184,8 @@ impl Submissions {
         place: Option<Place>,
         account: &mut account::Account,
     ) -> Result<Handed, Refusal> {
-        if !submission.body.is_whole() {
-            return Err(Refusal::of(reason::MEMORY_BUDGET));
+        if let Some(full) = submission.body.fault() {
+            return Err(Refusal::of(full.reason()));
         }
         let waited = Instant::now();
         let place = match place {
@@ -212,7 +215,7 @@ impl Submissions {
     /// The metrics in Prometheus' text format, with what only a look at the clock tells.
     pub fn metrics_text(&self) -> Result<String, prometheus::Error> {
         let end = token_end(&self.current.borrow());
-        self.metrics.standing(end, self.cleared().is_ok(), self.budget.taken());
+        self.metrics.standing(end, self.cleared().is_ok(), self.store.held());
         self.metrics.text()
     }
 

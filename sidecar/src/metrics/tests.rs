@@ -15,7 +15,7 @@ fn shows(metrics: &Metrics, line: &str) {
 #[test]
 fn every_metric_has_its_help_and_our_prefix() {
     let metrics = Metrics::new().unwrap();
-    metrics.standing(Some(Timestamp::UNIX_EPOCH), true, 0);
+    metrics.standing(Some(Timestamp::UNIX_EPOCH), true, Held::default());
     let lines = lines(&metrics);
     for line in lines.iter().filter(|line| !line.starts_with('#')) {
         assert!(line.starts_with("mail_egress_"), "{line}");
@@ -42,9 +42,9 @@ fn counts_a_message_with_its_recipients_and_octets() {
 fn says_the_end_of_a_token_only_while_there_is_one() {
     let metrics = Metrics::new().unwrap();
     let end = Timestamp::from_second(1_795_000_000).unwrap();
-    metrics.standing(Some(end), true, 0);
+    metrics.standing(Some(end), true, Held::default());
     shows(&metrics, "mail_egress_token_expiry_timestamp_seconds 1795000000");
     shows(&metrics, "mail_egress_ready 1");
-    metrics.standing(None, false, 0);
+    metrics.standing(None, false, Held::default());
     assert!(!lines(&metrics).iter().any(|line| line.contains("token_expiry")));
 }

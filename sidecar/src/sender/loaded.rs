@@ -42,8 +42,8 @@ impl PartialEq for Generation {
 impl Eq for Generation {}
 
 impl Loaded {
-    /// Makes it; `budget` is the memory for bodies in octets. The error is one line that names the
-    /// field.
+    /// Makes it; `budget` is the largest message that can be held, in octets. The error is one line
+    /// that names the field.
     pub fn new(file: SenderFile, budget: u64, before: Option<&Self>) -> Result<Self, String> {
         let mailbox = file.mailbox.parse().map_err(|error| format!("mailbox: {error}"))?;
         let tls = match before {
@@ -76,8 +76,9 @@ fn differ_in_the_token_alone(one: &SenderFile, other: &SenderFile) -> bool {
     without(one) == without(other)
 }
 
-/// The largest message that both can take, with the trace header that we add to it; memory is given
-/// out by whole pieces. Never 0, which would mean "no limit" (RFC 1870 section 4).
+/// The largest message that both can take, with the trace header that we add to it; memory, where it
+/// is all there is, is given out by whole pieces. Never 0, which would mean "no limit" (RFC 1870
+/// section 4).
 fn announced(route_takes: u64, budget: u64) -> u64 {
     let budget = budget.saturating_sub(PIECE as u64);
     route_takes.min(budget).saturating_sub(trace::ROOM).max(1)
@@ -94,8 +95,7 @@ fn ca_bundle(file: &SenderFile) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::body::Body;
-    use crate::message::budget::Budget;
+    use crate::message::body::Store;
 
     const MOST: u64 = 1_000_000;
 
@@ -117,11 +117,12 @@ mod tests {
         assert_eq!(told(piece), 1);
     }
 
-    #[test]
-    fn a_message_of_the_announced_size_fits_into_an_empty_budget() {
+    #[tokio::test]
+    async fn a_message_of_the_announced_size_fits_into_an_empty_budget() {
         for budget in [2 * PIECE, 3 * PIECE + 1, 4 * PIECE - 1] {
             let size = announced(u64::MAX, budget as u64) + trace::ROOM;
-            assert!(Body::begin(&Budget::new(budget), size.try_into().unwrap()).is_some(), "{budget}");
+            let store = Store::new(budget, "/nowhere/to/spill".into(), Some(1));
+            assert!(store.begin(size).await.is_ok(), "{budget}");
         }
     }
 

@@ -99,12 +99,15 @@ impl Connection {
             Action::StartTls | Action::Ready => return Err(OutOfTurn.into()),
         }
         let mut out = Vec::with_capacity(BLOCK + BLOCK / 8);
-        for block in body.pieces().flat_map(|piece| piece.chunks(BLOCK)) {
-            out.clear();
-            self.dialogue.body(block, &mut out, now())?;
-            let heard = self.line.exchange(&out, &mut self.dialogue).await;
-            if let Some(action) = heard.map_err(|cut| self.trouble(cut))? {
-                return finished(action).map(Some);
+        let mut reader = body.reader(0);
+        while let Some(piece) = reader.next().await.map_err(Trouble::Unread)? {
+            for block in piece.chunks(BLOCK) {
+                out.clear();
+                self.dialogue.body(block, &mut out, now())?;
+                let heard = self.line.exchange(&out, &mut self.dialogue).await;
+                if let Some(action) = heard.map_err(|cut| self.trouble(cut))? {
+                    return finished(action).map(Some);
+                }
             }
         }
         Ok(None)

@@ -115,6 +115,7 @@ pub fn troubled(trouble: &Trouble) -> Refusal {
         Trouble::Fault { peer, fault } => fault.relay(peer),
         Trouble::Slow => explained(reason::UPSTREAM_TIMEOUT),
         Trouble::Ending => local(reason::SHUTTING_DOWN),
+        Trouble::Unread(_) => explained(reason::SPILL_DISK_FAILED),
         Trouble::OutOfTurn(_) => explained(reason::UPSTREAM_PROTOCOL),
     };
     diagnosis.into()

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mail_egress_sidecar::args::{Bytes, Cli, Command, Period, RunArgs};
+use mail_egress_sidecar::args::{Bytes, Cli, Command, Limit, Period, RunArgs};
 use mail_egress_sidecar::sidecar::{Ended, Sidecar};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,6 +33,7 @@ impl Running {
             std::fs::write(folder.path().join("sender.json"), file).unwrap();
         }
         let mut args = arguments(&folder.path().join("sender.json"));
+        args.spill_dir = folder.path().join("spill");
         adjust(&mut args);
         let sidecar = Sidecar::bind(&args).await.unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -130,8 +131,12 @@ fn arguments(config: &Path) -> RunArgs {
     }
 }
 
+/// So much memory, and no disk.
 pub(crate) fn budget(octets: usize) -> impl FnOnce(&mut RunArgs) {
-    move |args| args.memory_budget = Bytes(octets)
+    move |args| {
+        args.memory_budget = Bytes(octets);
+        args.spill_limit = Limit(Some(1));
+    }
 }
 
 /// The file that the operator would write.

@@ -116,6 +116,15 @@ reasons! {
     /// The sidecar holds as many message bytes as it may.
     MEMORY_BUDGET = "MemoryBudget", Transient, BackOff,
         "the sidecar holds as much mail as it may", "try again in a few seconds, or raise the sidecar's memory";
+    /// The sidecar holds as many message bytes on disk as it may.
+    SPILL_LIMIT = "SpillLimit", Transient, BackOff,
+        "the sidecar holds as much mail on disk as it may", "try again in a few seconds, or raise --spill-limit and the volume behind --spill-dir";
+    /// The folder for large messages is missing or cannot be written.
+    SPILL_FOLDER_UNUSABLE = "SpillFolderUnusable", Mendable, WhenMended,
+        "the sidecar has no folder for a message of this size", "let --spill-dir name a folder on a volume that the sidecar can write, or raise --memory-budget";
+    /// The disk refused a message, or does not give it back.
+    SPILL_DISK_FAILED = "SpillDiskFailed", Transient, BackOff,
+        "the disk for large messages is full or does not work", "free or enlarge the volume behind --spill-dir, and read the sidecar's log";
     /// The sidecar is ending.
     SHUTTING_DOWN = "ShuttingDown", Transient, BackOff,
         "the pod is ending", "try again from the pod that follows";
