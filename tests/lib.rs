@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod cuttable;
 pub mod debian;
 pub mod eventually;
+pub mod faketime;
 pub mod installation;
 pub mod kubectl;
 pub mod lab;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -27,11 +27,23 @@ use crate::programs::Programs;
 const SCOPE: &str = "https://outlook.office365.com/.default";
 const START: Duration = Duration::from_secs(20);
 
+/// How a sidecar is started, where a scenario wants it otherwise than usual.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// What it is to send to.
+    pub lab: LabOptions,
+    /// More flags of `run`.
+    pub arguments: Vec<String>,
+    /// More of its environment.
+    pub environment: Vec<(String, String)>,
+}
+
 /// A lab, and a sidecar that sends to it.
 pub struct Stand {
     /// The Entra and the Exchange.
     pub lab: Lab,
     folder: TempDir,
+    command: Command,
     sidecar: Child,
     smtp: SocketAddr,
     admin: SocketAddr,
@@ -59,11 +71,32 @@ impl Stand {
         Self::with(&programs, Lab::start(LabOptions::default()).await?, 0, false).await
     }
 
+    /// The same with a sidecar that is started in this way.
+    ///
+    /// # Errors
+    /// When one of them does not start; with the sidecar's log.
+    pub async fn set(setting: Setting) -> Result<Self> {
+        let programs = Programs::build_sidecar()?;
+        let lab = Lab::start(setting.lab).await?;
+        Self::begin(&programs, lab, 0, false, &setting.arguments, &setting.environment).await
+    }
+
     /// A sidecar on a port of choice (0: any), its log on the screen or in a file.
     ///
     /// # Errors
     /// When it does not start; with its log.
     pub async fn with(programs: &Programs, lab: Lab, smtp_port: u16, show_log: bool) -> Result<Self> {
+        Self::begin(programs, lab, smtp_port, show_log, &[], &[]).await
+    }
+
+    async fn begin(
+        programs: &Programs,
+        lab: Lab,
+        smtp_port: u16,
+        show_log: bool,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (smtp, admin) = (port(smtp_port).await?, port(0).await?);
         let mut command = Command::new(programs.sidecar());
@@ -71,6 +104,8 @@ impl Stand {
             .args(["run", "--sender", "shop/billing", "--smtp-port", &smtp.port().to_string()])
             .args(["--admin-address", &admin.to_string(), "--config"])
             .arg(folder.path().join(FILE_NAME))
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         if !show_log {
@@ -78,11 +113,26 @@ impl Stand {
             command.stdout(log.try_clone()?).stderr(log);
         }
         let sidecar = command.spawn().context("the sidecar cannot be started")?;
-        let stand = Self { lab, folder, sidecar, smtp, admin };
-        eventually("the sidecar is ready", START, async || stand.answers("/readyz").await)
-            .await
-            .with_context(|| stand.log())?;
+        let stand = Self { lab, folder, command, sidecar, smtp, admin };
+        stand.wait_until_ready().await?;
         Ok(stand)
+    }
+
+    async fn wait_until_ready(&self) -> Result<()> {
+        eventually("the sidecar is ready", START, async || self.answers("/readyz").await)
+            .await
+            .with_context(|| self.log())
+    }
+
+    /// Kills the sidecar, which hears nothing of it, and starts another on the same ports, with the
+    /// same file.
+    ///
+    /// # Errors
+    /// When the other one does not start; with both logs.
+    pub async fn kill_and_start_again(&mut self) -> Result<()> {
+        self.sidecar.kill().await?;
+        self.sidecar = self.command.spawn().context("the sidecar cannot be started")?;
+        self.wait_until_ready().await
     }
 
     /// Where the sidecar takes mail.
@@ -173,6 +223,12 @@ impl Stand {
     /// When there was none.
     pub fn remove(&self) -> Result<()> {
         Ok(fs::remove_file(self.place())?)
+    }
+
+    /// A folder that lives as long as the stand, and is the sidecar's to write to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn place(&self) -> PathBuf {

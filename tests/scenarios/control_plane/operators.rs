@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use mail_egress_tests::cuttable::Cuttable;
 use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::faketime::clock_off_by;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -110,10 +111,7 @@ impl Operator {
             .stderr(fs::File::options().append(true).open(&log)?)
             .kill_on_drop(true);
         if ahead {
-            command
-                .env("LD_PRELOAD", libfaketime()?)
-                .env("FAKETIME", "+30s")
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command.envs(clock_off_by("+30s")?);
         }
         let child = command.spawn().context("the operator cannot be started")?;
         Ok(Self { way, admin, log, _child: child, _folder: folder })
@@ -140,13 +138,4 @@ impl Operator {
 
 async fn free_port() -> Result<SocketAddr> {
     Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
-}
-
-/// Debian's libfaketime, which shifts the wall clock of one process.
-pub(crate) fn libfaketime() -> Result<PathBuf> {
-    let folders = fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
-    folders
-        .map(|folder| folder.join("faketime/libfaketime.so.1"))
-        .find(|file| file.exists())
-        .context("the scenarios that shift a clock need libfaketime: apt-get install libfaketime")
 }

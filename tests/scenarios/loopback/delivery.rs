@@ -18,19 +18,6 @@ async fn under(fault: ExchangeFault, code: u16, words: &str) -> Result<Stand> {
 }
 
 #[tokio::test]
-async fn a_drop_at_any_phase_before_the_dot_is_temporary() -> Result<()> {
-    use Phase::{Auth, Data, Ehlo, EhloAfterTls, Greeting, Handshake, Mail, Rcpt, StartTls};
-    for phase in [Greeting, Ehlo, StartTls, Handshake, EhloAfterTls, Auth, Mail, Rcpt, Data] {
-        let stand = under(ExchangeFault::At(phase, Act::Drop), 451, "To mend: ").await?;
-        ensure!(stand.lab.exchange().counters().messages == 0, "{phase:?}: Exchange took it");
-        stand.lab.behave();
-        let again = stand.client().await?.send(DEFAULT_MAILBOX, &["to@example.org"], MESSAGE).await?;
-        ensure!(again.code == 250, "{phase:?}: not even afterwards: {again:?}");
-    }
-    Ok(())
-}
-
-#[tokio::test]
 async fn an_answer_lost_after_the_dot_is_uncertain_and_never_resent() -> Result<()> {
     let fault = ExchangeFault::At(Phase::AfterDotAccepted, Act::Drop);
     let stand = under(fault, 451, "may have been delivered").await?;
@@ -40,25 +27,6 @@ async fn an_answer_lost_after_the_dot_is_uncertain_and_never_resent() -> Result<
         stand.metric("mail_egress_messages_total{reason=\"DeliveryUncertain\",result=\"uncertain\"}").await?;
     ensure!(counted == Some(1.0), "it was counted {counted:?}:\n{}", stand.get("/metrics").await?);
     ensure!(stand.log().contains("1@shop"), "the log does not name the Message-ID:\n{}", stand.log());
-    Ok(())
-}
-
-#[tokio::test]
-async fn what_a_person_can_mend_is_temporary_with_the_servers_words_and_the_fix() -> Result<()> {
-    const DISABLED: &str = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled \
-                            for the Tenant. Visit https://aka.ms/smtp_auth_disabled";
-    const DENIED: &str = "554 5.2.252 SendAsDenied; a@contoso.com not allowed to send as b@contoso.com";
-    for (phase, reply, fix) in [
-        (Phase::Auth, "535 5.7.3 Authentication unsuccessful [lab]", "Add-MailboxPermission"),
-        (Phase::Auth, DISABLED, "Set-CASMailbox"),
-        (Phase::AfterDot, DENIED, "Add-RecipientPermission"),
-        (Phase::AfterDot, "432 4.3.2 Concurrent connections limit exceeded.", "fewer senders"),
-        (Phase::Mail, "451 4.7.0 Temporary server error. Please try again later. PRX4", "try again later"),
-    ] {
-        let stand = under(ExchangeFault::At(phase, Act::Reply(reply.to_owned())), 451, fix).await?;
-        let answer = stand.client().await?.send(DEFAULT_MAILBOX, &["to@example.org"], MESSAGE).await?;
-        ensure!(answer.text.contains(reply), "the server's words are missing in {answer:?}");
-    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod configuration;
 mod content;
 mod delivery;
+mod faults;
 mod lifecycle;
 mod no_token_without_tls;
 mod own_tokens;
