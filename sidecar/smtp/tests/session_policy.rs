@@ -87,3 +87,22 @@ fn bare_line_endings_are_refused_at_the_true_end_where_the_sender_says_so() {
           S: 250 2.0.0 OK",
     );
 }
+
+#[test]
+fn what_was_pipelined_behind_a_refused_sender_counts_as_no_error() {
+    let recipients = "C: RCPT TO:<bob@c.test>\n".repeat(30);
+    let replies = "S: 503 5.5.1 say MAIL first\n".repeat(31);
+    session(&format!(
+        "S: 220 localhost ESMTP mail-egress
+         C: HELO app
+         S: 250 localhost
+         C: MAIL FROM:<>
+         {recipients}C: DATA
+         E: sender <>
+         D: refuse 550 7.1 no bounces
+         S: 550 5.7.1 no bounces
+         {replies}C: NOOP
+         S: 250 2.0.0 OK
+         X: open",
+    ));
+}

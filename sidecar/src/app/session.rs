@@ -109,6 +109,12 @@ impl Conversation {
             let stuck = fed.consumed == 0 && !self.session.is_closed();
             return if stuck { Err(io::Error::other(OutOfTurn)) } else { Ok(()) };
         };
+        // the rules on addresses need no waiting, and no write of its own for each answer
+        let event = match event {
+            Event::Sender(from) => return self.answer(self.submissions.may_send_as(&from)),
+            Event::Recipient(to) => return self.answer(self.submissions.may_send_to(&to)),
+            event => event,
+        };
         // what was answered so far, before anything is waited for
         self.write().await?;
         // boxed: an idle session should not pay for the largest future
@@ -117,14 +123,7 @@ impl Conversation {
 
     async fn see_to(&mut self, event: Event) -> io::Result<()> {
         match event {
-            Event::Sender(from) => {
-                let decided = self.submissions.may_send_as(&from);
-                self.answer(decided)
-            }
-            Event::Recipient(to) => {
-                let decided = self.submissions.may_send_to(&to);
-                self.answer(decided)
-            }
+            Event::Sender(_) | Event::Recipient(_) => Err(io::Error::other(OutOfTurn)),
             Event::Data(envelope) => match self.submissions.admit(envelope).await {
                 Ok(submission) => {
                     self.submission = Some(submission);

@@ -17,26 +17,40 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub struct Patience {
     until: Instant,
     pause: Duration,
+    token_changed: bool,
+}
+
+/// When a message is tried once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// After this time.
+    After(Duration),
+    /// As soon as there is a token other than the one that was refused.
+    WithAnotherToken,
 }
 
 impl Patience {
     /// Begins with the app's dot.
     #[must_use]
     pub fn new(dot: Instant) -> Self {
-        Self { until: dot + MOST, pause: FIRST_PAUSE }
+        Self { until: dot + MOST, pause: FIRST_PAUSE, token_changed: false }
     }
 
-    /// How long to wait before the next attempt; `None`: the app is to be told now.
+    /// What to wait for before the next attempt; `None`: the app is to be told now.
     ///
     /// Repeated is what the relay itself refused for the moment, since an app without a queue would
     /// lose its message over it; not what no answer was received to (it may stay away, and the app
-    /// should hear so), nor what a person must mend.
-    pub fn another(&mut self, refusal: &Refusal, now: Instant) -> Option<Duration> {
+    /// should hear so), nor what a person must mend. A refused token is tried against once, with another.
+    pub fn another(&mut self, refusal: &Refusal, now: Instant) -> Option<Again> {
         match (refusal.class, refusal.retry) {
+            (_, Retry::OnceFresh) if refusal.at_authentication && !self.token_changed => {
+                self.token_changed = true;
+                Some(Again::WithAnotherToken)
+            }
             (Class::Transient, Retry::BackOff) if refusal.by_relay => {
                 let pause = self.pause;
                 self.pause *= 2;
-                (now + pause < self.until).then_some(pause)
+                (now + pause < self.until).then_some(Again::After(pause))
             }
             _ => None,
         }
@@ -60,11 +74,20 @@ mod tests {
     fn a_passing_refusal_is_tried_for_half_a_minute_with_growing_pauses() {
         let dot = Instant::now();
         let (mut patience, mut now, mut pauses) = (Patience::new(dot), dot, Vec::new());
-        while let Some(pause) = patience.another(&relay(432, "4.3.2"), now) {
+        while let Some(Again::After(pause)) = patience.another(&relay(432, "4.3.2"), now) {
             now += pause;
             pauses.push(pause.as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8]);
+    }
+
+    #[test]
+    fn a_refused_token_is_tried_once_more_by_another() {
+        let mut patience = Patience::new(Instant::now());
+        let mut refused = relay(535, "5.7.3");
+        refused.at_authentication = true;
+        assert_eq!(patience.another(&refused, Instant::now()), Some(Again::WithAnotherToken));
+        assert_eq!(patience.another(&refused, Instant::now()), None);
     }
 
     #[test]

@@ -1,40 +1,32 @@
 //! One message: whether it is taken in, what is held of it, and how it is sent on.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
-use mail_egress_smtp::client::Message;
-use mail_egress_smtp::server::{Declined, Outcome};
+use mail_egress_smtp::server::Declined;
 use mail_egress_smtp::{Address, Envelope, ReversePath};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::clock::now;
 use crate::drain::Drain;
 use crate::message::account;
 use crate::message::body::{Body, Store};
-use crate::message::patience::Patience;
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds, received};
 use crate::metrics::Metrics;
 use crate::sender::clearance::{Clearance, decide, token_end};
 use crate::sender::follow::Current;
+use crate::upstream::Upstream;
 use crate::upstream::gate::{Gate, Place};
-use crate::upstream::{Handed, Upstream, judge, troubled};
 
 /// The wait for a place before the 354: the app has not sent its message yet.
 const WAIT_BEFORE: Duration = Duration::from_secs(8);
-/// The wait for a place behind the dot, where the one from before had to be given back.
-const WAIT_BEHIND: Duration = Duration::from_secs(30);
 /// How long a place is kept for an app that is still sending: a slow one must not hold up others.
 const PLACE_KEPT: Duration = Duration::from_secs(5);
-/// Where the Message-ID is looked for.
-const HEAD: usize = 64 * 1024;
 
 /// Takes messages in and sends them on; shared by all sessions.
 #[derive(Debug)]
@@ -65,8 +57,8 @@ pub struct Submission {
     pub envelope: Envelope,
     /// What has come of it.
     pub body: Body,
-    permitted: Instant,
-    place: Option<Place>,
+    pub(super) permitted: Instant,
+    pub(super) place: Option<Place>,
 }
 
 impl Submission {
@@ -122,89 +114,11 @@ impl Submissions {
         Ok((body, self.place(WAIT_BEFORE).await?))
     }
 
-    /// Behind the app's dot: sends the message on, and says what the app is told. Counts and logs
-    /// it.
-    ///
-    /// `gone` ends when the app has left. It is heeded for as long as the message can be held back,
-    /// which is until the relay has all of it but the final dot: then nothing is sent, and there is
-    /// nobody to tell (`None`). A message that its app has given up would be sent twice, since the
-    /// app tries again.
-    pub async fn deliver(
-        &self,
-        mut submission: Submission,
-        gone: impl Future<Output = ()>,
-    ) -> Option<Outcome> {
-        let began = Instant::now();
-        let mut account = account::Account::begin(submission.permitted.elapsed());
-        let mut patience = Patience::new(began.into_std());
-        let mut place = submission.place.take();
-        let mut gone = pin!(gone);
-        let outcome = loop {
-            let handed = tokio::select! {
-                biased;
-                () = &mut gone => {
-                    self.abandoned(&submission);
-                    return None;
-                }
-                handed = self.handed(&submission, place.take(), &mut account) => handed,
-            };
-            let outcome = match handed {
-                Ok(handed) => judge(handed.conclude(&mut account.times).await),
-                Err(refusal) => Err(refusal),
-            };
-            let Err(refusal) = &outcome else { break outcome };
-            let Some(pause) = patience.another(refusal, now()) else { break outcome };
-            account.attempts += 1;
-            tracing::debug!(id = %submission.id, reason = refusal.reason, ?pause, "the relay is asked once more");
-            let mut drain = self.drain.clone();
-            tokio::select! {
-                biased;
-                () = &mut gone => {
-                    self.abandoned(&submission);
-                    return None;
-                }
-                () = drain.over() => break outcome,
-                () = tokio::time::sleep(pause) => {}
-            }
-        };
-        // only for the log: what cannot be read has made the outcome already
-        let head = submission.body.head(HEAD).await.unwrap_or_default();
-        account.message_id = trace::message_id(&head).unwrap_or_default();
-        account.close(&self.metrics, &submission, &outcome, began.elapsed());
-        Some(match outcome {
-            Ok(accepted) => Outcome::Accepted(accepted),
-            Err(refusal) => Outcome::Refused(refusal.reply()),
-        })
-    }
-
-    /// All that can still be taken back.
-    async fn handed(
-        &self,
-        submission: &Submission,
-        place: Option<Place>,
-        account: &mut account::Account,
-    ) -> Result<Handed, Refusal> {
-        if let Some(full) = submission.body.fault() {
-            return Err(Refusal::of(full.reason()));
-        }
-        let waited = Instant::now();
-        let place = match place {
-            Some(place) => place,
-            None => self.place(WAIT_BEHIND).await?,
-        };
-        account.wait = waited.elapsed();
-        // anew: since the 354 the token may have been renewed, or the sender suspended
-        let cleared = self.cleared()?;
-        let message = Message { envelope: submission.envelope.clone(), content: submission.body.content() };
-        let handing = self.upstream.hand_over(&cleared, message, &submission.body, place, &mut account.times);
-        handing.await.map_err(|trouble| troubled(&trouble))
-    }
-
-    fn cleared(&self) -> Result<Clearance, Refusal> {
+    pub(super) fn cleared(&self) -> Result<Clearance, Refusal> {
         decide(&self.current.borrow(), &self.sender, Timestamp::now())
     }
 
-    async fn place(&self, wait: Duration) -> Result<Place, Refusal> {
+    pub(super) async fn place(&self, wait: Duration) -> Result<Place, Refusal> {
         let mut drain = self.drain.clone();
         tokio::select! {
             place = self.gate.enter(wait) => place.ok_or(Refusal::of(reason::UPSTREAM_SLOTS_BUSY)),

@@ -46,6 +46,12 @@ impl Current {
 }
 
 impl Current {
+    /// Whether the sidecar gets its tokens by itself.
+    #[must_use]
+    pub fn asks_for_its_own_tokens(&self) -> bool {
+        matches!(self, Self::Usable(loaded) if loaded.file.token_source.is_some())
+    }
+
     /// The configuration by which messages leave; none while none may.
     #[must_use]
     pub fn generation(&self) -> Option<Generation> {

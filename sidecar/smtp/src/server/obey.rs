@@ -64,11 +64,13 @@ impl Session {
     }
 
     fn mail(&mut self, mail: Mail) -> Option<Event> {
+        self.sender_refused = false;
         if matches!(self.state, State::Fresh) {
             self.complain(&reply::HELLO_FIRST);
         } else if matches!(self.state, State::Mail(_)) {
             self.complain(&reply::MAIL_TWICE);
         } else if mail.size.is_some_and(|size| size > self.settings.max_message_bytes) {
+            self.sender_refused = true;
             self.decline(&reply::TOO_LARGE, Some(mail.from));
         } else {
             let Mail { from, body, smtputf8, size } = mail;
@@ -82,7 +84,7 @@ impl Session {
     fn rcpt(&mut self, address: Address) -> Option<Event> {
         let (max, max_octets) = (self.settings.max_recipients, self.settings.max_recipient_octets);
         let State::Mail(envelope) = &mut self.state else {
-            self.complain(&self.out_of_order());
+            self.out_of_order();
             return None;
         };
         let octets = |held: &[Address]| held.iter().map(|it| it.as_str().len()).sum::<usize>();
@@ -107,7 +109,7 @@ impl Session {
             self.complain(&reply::NO_RECIPIENT);
         } else {
             self.state = state;
-            self.complain(&self.out_of_order());
+            self.out_of_order();
         }
         None
     }
@@ -138,8 +140,14 @@ impl Session {
         }
     }
 
-    /// The reply to RCPT or DATA without a MAIL before it.
-    fn out_of_order(&self) -> Reply {
-        if matches!(self.state, State::Fresh) { reply::HELLO_FIRST } else { reply::MAIL_FIRST }
+    /// RCPT or DATA without a MAIL; one that was pipelined behind a refused MAIL (RFC 2920 section
+    /// 3.1) is not counted as an error.
+    fn out_of_order(&mut self) {
+        let reply = if matches!(self.state, State::Fresh) { reply::HELLO_FIRST } else { reply::MAIL_FIRST };
+        if self.sender_refused {
+            self.say(&reply);
+        } else {
+            self.complain(&reply);
+        }
     }
 }

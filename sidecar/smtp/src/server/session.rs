@@ -23,6 +23,8 @@ pub struct Session {
     pub(super) settings: Shared,
     pub(super) state: State,
     pub(super) authenticated: bool,
+    /// The last MAIL was refused: what was pipelined behind it is no error of the app's.
+    pub(super) sender_refused: bool,
     lines: LineReader,
     output: Vec<u8>,
     declined: Vec<Declined>,
@@ -106,6 +108,7 @@ impl Session {
             settings,
             state: State::Fresh,
             authenticated: false,
+            sender_refused: false,
             lines: LineReader::default(),
             output,
             declined: Vec::new(),
@@ -222,6 +225,7 @@ impl Session {
     pub fn refuse(&mut self, refusal: &NegativeReply, now: Instant) -> Result<(), OutOfTurn> {
         let early = match std::mem::replace(&mut self.state, State::Closed) {
             State::Sender(_) => {
+                self.sender_refused = true;
                 self.resume(refusal.as_reply(), State::Greeted, now);
                 return Ok(());
             }

@@ -1,0 +1,150 @@
+//! Behind the app's dot: the message goes to the relay while the app waits.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mail_egress_smtp::client::Message;
+use mail_egress_smtp::server::Outcome;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::account;
+use super::patience::{Again, Patience};
+use super::refusal::Refusal;
+use super::submission::{Submission, Submissions};
+use super::trace;
+use crate::clock::now;
+use crate::sender::clearance::Clearance;
+use crate::upstream::gate::Place;
+use crate::upstream::{Handed, judge, troubled};
+
+/// The wait for a place behind the dot, where the one from before had to be given back.
+const WAIT_BEHIND: Duration = Duration::from_secs(30);
+/// The wait for another token, where the sidecar asks for its own.
+const WAIT_FOR_TOKEN: Duration = Duration::from_secs(10);
+/// Where the Message-ID is looked for.
+const HEAD: usize = 64 * 1024;
+
+impl Submissions {
+    /// Behind the app's dot: sends the message on, and says what the app is told. Counts and logs
+    /// it.
+    ///
+    /// `gone` ends when the app has left. It is heeded for as long as the message can be held back,
+    /// which is until the relay has all of it but the final dot: then nothing is sent, and there is
+    /// nobody to tell (`None`). A message that its app has given up would be sent twice, since the
+    /// app tries again.
+    pub async fn deliver(
+        &self,
+        mut submission: Submission,
+        gone: impl Future<Output = ()>,
+    ) -> Option<Outcome> {
+        let began = Instant::now();
+        let mut account = account::Account::begin(submission.permitted.elapsed());
+        let mut patience = Patience::new(began.into_std());
+        let mut place = submission.place.take();
+        let mut used = None;
+        let mut gone = pin!(gone);
+        let outcome = loop {
+            let handed = tokio::select! {
+                biased;
+                () = &mut gone => {
+                    self.abandoned(&submission);
+                    return None;
+                }
+                handed = self.handed(&submission, place.take(), &mut used, &mut account) => handed,
+            };
+            let outcome = match handed {
+                Ok(handed) => judge(handed.conclude(&mut account.times).await),
+                Err(refusal) => Err(refusal),
+            };
+            let Err(refusal) = &outcome else { break outcome };
+            let Some(again) = patience.another(refusal, now()) else { break outcome };
+            let waited = tokio::select! {
+                biased;
+                () = &mut gone => {
+                    self.abandoned(&submission);
+                    return None;
+                }
+                worth_it = self.before(again, refusal, used.as_ref()) => worth_it,
+            };
+            if !waited {
+                break outcome;
+            }
+            account.attempts += 1;
+            tracing::debug!(id = %submission.id, reason = refusal.reason, ?again, "the relay is asked once more");
+        };
+        // only for the log: what cannot be read has made the outcome already
+        let head = submission.body.head(HEAD).await.unwrap_or_default();
+        account.message_id = trace::message_id(&head).unwrap_or_default();
+        account.close(&self.metrics, &submission, &outcome, began.elapsed());
+        Some(match outcome {
+            Ok(accepted) => Outcome::Accepted(accepted),
+            Err(refusal) => Outcome::Refused(refusal.reply()),
+        })
+    }
+
+    /// All that can still be taken back.
+    async fn handed(
+        &self,
+        submission: &Submission,
+        place: Option<Place>,
+        used: &mut Option<Clearance>,
+        account: &mut account::Account,
+    ) -> Result<Handed, Refusal> {
+        if let Some(full) = submission.body.fault() {
+            return Err(Refusal::of(full.reason()));
+        }
+        let waited = Instant::now();
+        let place = match place {
+            Some(place) => place,
+            None => self.place(WAIT_BEHIND).await?,
+        };
+        account.wait = waited.elapsed();
+        // anew: since the 354 the token may have been renewed, or the sender suspended
+        let cleared = used.insert(self.cleared()?);
+        let message = Message { envelope: submission.envelope.clone(), content: submission.body.content() };
+        let handing = self.upstream.hand_over(cleared, message, &submission.body, place, &mut account.times);
+        handing.await.map_err(|trouble| troubled(&trouble))
+    }
+
+    /// Waits for what the next attempt needs; `false`: there is no use in one.
+    async fn before(&self, again: Again, refusal: &Refusal, used: Option<&Clearance>) -> bool {
+        let mut drain = self.drain.clone();
+        let waiting = async {
+            match again {
+                Again::After(pause) => {
+                    sleep(pause).await;
+                    true
+                }
+                Again::WithAnotherToken => {
+                    if let Some(used) = used {
+                        used.token_refused(refusal, Timestamp::now());
+                    }
+                    self.has_another_token().await
+                }
+            }
+        };
+        tokio::select! {
+            worth_it = waiting => worth_it,
+            () = drain.over() => false,
+        }
+    }
+
+    /// Whether there is a token that the relay has not refused; waits for one where one was asked
+    /// for.
+    async fn has_another_token(&self) -> bool {
+        let mut current = self.current.clone();
+        if !current.borrow_and_update().asks_for_its_own_tokens() {
+            return self.cleared().is_ok();
+        }
+        let coming = async {
+            while self.cleared().is_err() {
+                if current.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        timeout(WAIT_FOR_TOKEN, coming).await.unwrap_or(false)
+    }
+}
