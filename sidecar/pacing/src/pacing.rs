@@ -45,6 +45,8 @@ pub struct Pacing {
     slowing: Slowing,
     /// Something was freed since the queue was last looked at.
     freed: bool,
+    /// Somebody may go sooner than its turn says, and nobody has looked since.
+    moved: bool,
     next: u64,
 }
 
@@ -84,6 +86,7 @@ impl Pacing {
             ready: BTreeMap::new(),
             slowing: Slowing::default(),
             freed: false,
+            moved: false,
             next: 0,
         }
     }
@@ -105,10 +108,11 @@ impl Pacing {
         }
     }
 
-    /// Whether one who waits may go by now. Look when something was released, sent, throttled or
-    /// has succeeded, when the limits changed, and at [`Turn::until`].
+    /// Whether one who waits may go by now. Look when [`Self::is_someone_called`] says so, when the
+    /// relay has complained, and at [`Turn::until`].
     #[expect(clippy::needless_pass_by_value, reason = "the answer holds the next turn")]
     pub fn look(&mut self, turn: Turn, now: Instant) -> Answer {
+        self.moved = false;
         self.pass(now);
         if let Some(slot) = self.ready.remove(&turn.id) {
             return Answer::Go(slot);
@@ -211,10 +215,11 @@ impl Pacing {
         self.pass(now);
     }
 
-    /// Whether turns have got their slots and have not yet looked: wake them.
+    /// Whether those who wait should all look again: slots are there for some, or some may go
+    /// sooner than their [`Turn::until`] says. Ask after each call.
     #[must_use]
     pub fn is_someone_called(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || (self.moved && self.waiting() > 0)
     }
 
     /// How many connections are in use.

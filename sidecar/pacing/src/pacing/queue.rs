@@ -34,6 +34,7 @@ impl Pacing {
                 self.earliest(recipients, self.open(now), GRACE + SENT_WITHIN, Some(id), false, now);
             if let Some(booking) = self.bookings.get_mut(&id) {
                 booking.at = sooner.min(at);
+                self.moved |= sooner < at;
             }
         }
     }

@@ -110,6 +110,21 @@ fn a_slot_that_was_not_used_goes_to_the_first_who_waits() {
 }
 
 #[test]
+fn who_may_go_sooner_than_it_thought_is_called() {
+    let now = Instant::now();
+    let mut pacing = Pacing::new(limits(1, 3));
+    let slot = goes(pacing.ask(to(1, 1), now));
+    let turn = waits(pacing.ask(Ask { hold: s(90), ..to(2, 1) }, now));
+    assert_eq!(turn.until, now + SENT_WITHIN + Duration::from_millis(60_250));
+    pacing.sent(&slot, now);
+    assert!(pacing.is_someone_called());
+    let turn = waits(pacing.look(turn, now));
+    assert!(!pacing.is_someone_called());
+    assert_eq!(turn.until, now + Duration::from_millis(60_250));
+    let _slot = goes(pacing.look(turn, now + Duration::from_millis(60_250)));
+}
+
+#[test]
 fn who_leaves_the_queue_gives_up_its_turn_even_if_it_was_called() {
     let now = Instant::now();
     let mut pacing = Pacing::new(limits(30, 1));
