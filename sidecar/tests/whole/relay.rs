@@ -27,6 +27,8 @@ pub(crate) enum Way {
     EndsAfterMessage,
     /// Answers the second MAIL of a connection with 421.
     TiresOfSecondMessage,
+    /// Falls silent here: `greeting`, `handshake`, a command, or `EHLO in TLS`.
+    StallsAt(&'static str),
     /// Refuses in the middle of the message, and reads no more of it.
     RefusesInBody,
 }
@@ -124,12 +126,20 @@ impl Peer {
             return;
         }
         let mut plain = BufReader::new(stream);
+        self.stalls_at("greeting").await;
         plain.write_all(b"220 relay ESMTP\r\n").await.unwrap();
         if !self.commands(&mut plain, false).await {
             return;
         }
+        self.stalls_at("handshake").await;
         if let Ok(stream) = self.tls.accept(plain.into_inner()).await {
             self.commands(&mut BufReader::new(stream), true).await;
+        }
+    }
+
+    async fn stalls_at(&self, point: &str) {
+        if matches!(self.way, Way::StallsAt(here) if here == point) {
+            std::future::pending().await
         }
     }
 
@@ -144,9 +154,10 @@ impl Peer {
             let Some(line) = read_line(stream).await else { return false };
             self.note(|seen| seen.commands.push(line.clone()));
             let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+            self.stalls_at(if secure && verb == "EHLO" { "EHLO in TLS" } else { &verb }).await;
             let reply = match verb.as_str() {
                 "EHLO" if secure => {
-                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 40000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
+                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 1000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
                 }
                 "EHLO" if self.way == Way::NoStartTls => "250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "EHLO" => "250-relay\r\n250 STARTTLS\r\n",

@@ -2,7 +2,6 @@
 
 mod path;
 
-use super::chunks::Chunk;
 use crate::{
     Address, BodyType, ReversePath,
     reply::{self, Reply},
@@ -26,9 +25,7 @@ pub(super) enum Command<'a> {
         initial: Option<&'a str>,
     },
     StartTls,
-    Bdat(Chunk),
-    /// A chunk follows whose size nobody can tell.
-    BadBdat,
+    Bdat,
     Expn,
     /// Known from an RFC and not offered.
     NotOffered,
@@ -66,7 +63,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Command<'_>, Reply> {
         "HELP" => Ok(Command::Help),
         "AUTH" => auth(argument),
         "STARTTLS" => Ok(Command::StartTls),
-        "BDAT" => Ok(bdat(argument)),
+        "BDAT" => Ok(Command::Bdat),
         "EXPN" => Ok(Command::Expn),
         "ATRN" | "BURL" | "ETRN" | "LHLO" | "SAML" | "SEND" | "SOML" | "TURN" => Ok(Command::NotOffered),
         _ if line.ends_with(" HTTP/1.1") || line.ends_with(" HTTP/1.0") => Ok(Command::Http),
@@ -81,20 +78,6 @@ fn hello<'a>(argument: &str, command: Command<'a>) -> Result<Command<'a>, Reply>
 
 fn alone<'a>(argument: &str, command: Command<'a>) -> Result<Command<'a>, Reply> {
     if argument.is_empty() { Ok(command) } else { Err(reply::NO_ARGUMENT) }
-}
-
-/// RFC 3030 section 2: the size in decimal digits, then perhaps LAST.
-fn bdat(argument: &str) -> Command<'_> {
-    let (size, last) = match argument.split_once(' ') {
-        Some((size, word)) if word.trim().eq_ignore_ascii_case("LAST") => (size, true),
-        Some(_) => return Command::BadBdat,
-        None => (argument, false),
-    };
-    let digits = !size.is_empty() && size.bytes().all(|octet| octet.is_ascii_digit());
-    match size.parse() {
-        Ok(octets) if digits => Command::Bdat(Chunk { octets, last }),
-        _ => Command::BadBdat,
-    }
 }
 
 fn auth(argument: &str) -> Result<Command<'_>, Reply> {
