@@ -104,6 +104,8 @@ impl Stand {
             .args(["run", "--sender", "shop/billing", "--smtp-port", &smtp.port().to_string()])
             .args(["--admin-address", &admin.to_string(), "--config"])
             .arg(folder.path().join(FILE_NAME))
+            .arg("--spill-dir")
+            .arg(folder.path())
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

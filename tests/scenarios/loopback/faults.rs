@@ -6,6 +6,8 @@
 //! A server that cannot prove itself is in `no_token_without_tls.rs`.
 
 mod app;
+mod burst;
+mod disk;
 mod drops;
 mod floods;
 mod refusals;

@@ -4,6 +4,7 @@ mod configuration;
 mod content;
 mod delivery;
 mod faults;
+mod kills;
 mod lifecycle;
 mod no_token_without_tls;
 mod own_tokens;
