@@ -139,7 +139,7 @@ impl Peer {
 
     async fn stalls_at(&self, point: &str) {
         if matches!(self.way, Way::StallsAt(here) if here == point) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
