@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mail_egress_config::SenderRef;
+use mail_egress_smtp::Address;
 
 /// Sends an app's mail from localhost on through Microsoft 365.
 ///
@@ -23,8 +24,9 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done: drained after SIGTERM, or the probe passed
-  1  failed: a port is taken, a second signal cut the drain short, or the probe did not pass
+  0  done: drained after SIGTERM, the probe passed, or the check found the way open
+  1  failed: a port is taken, a second signal cut the drain short, the probe did not pass, or a
+     step of the check failed
   2  the command line is wrong";
 
 const RUN_EXAMPLES: &str = "\
@@ -44,6 +46,27 @@ Examples:
   mail-egress-sidecar probe ready
   mail-egress-sidecar probe live --admin-address 127.0.0.1:9587";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  In a pod, by the file that the operator wrote:
+    kubectl exec POD -c mail-egress -- /mail-egress-sidecar check
+
+  With a file of one's own, and a message that arrives:
+    mail-egress-sidecar check --config ./sender.json \\
+      --send-test-message-to me@example.org
+
+  For a script:
+    mail-egress-sidecar check --json | jq -r '.steps[] | select(.result == \"failed\") | .fix'
+
+Steps: configuration, token, DNS, TCP, greeting, TLS, AUTH, MAIL FROM (taken back by RSET), and a
+test message where one is asked for. Each is ok, warning, failed or skipped; a warning is no
+failure. The token is never shown.
+
+Exit codes:
+  0  no step failed
+  1  a step failed
+  2  the command line is wrong";
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -53,6 +76,9 @@ pub enum Command {
     /// Ask a running sidecar of the same pod how it is: for exec probes
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(ProbeArgs),
+    /// Walk the configured way once, step by step, and say where it fails and how to mend it
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
 }
 
 /// The flags of `run`.
@@ -67,7 +93,7 @@ pub struct RunArgs {
         long,
         env = "MAIL_EGRESS_CONFIG",
         value_name = "PATH",
-        default_value = "/var/run/mail-egress/sender/sender.json"
+        default_value = DEFAULT_CONFIG
     )]
     pub config: PathBuf,
 
@@ -124,6 +150,48 @@ pub struct ProbeArgs {
     pub admin_address: SocketAddr,
 }
 
+/// The flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The file to go by, as of `run`
+    #[arg(long, env = "MAIL_EGRESS_CONFIG", value_name = "PATH", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+
+    /// The MailSender that the file is to be for; what the file says where it is not given
+    #[arg(long, env = "MAIL_EGRESS_SENDER", value_name = "NAMESPACE/NAME")]
+    pub sender: Option<SenderRef>,
+
+    /// Send a test message to this address; without it, nothing is sent
+    #[arg(long, value_name = "ADDRESS")]
+    pub send_test_message_to: Option<Address>,
+
+    /// How the steps are told
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: CheckForm,
+
+    /// The same as --output json
+    #[arg(long, conflicts_with = "output")]
+    pub json: bool,
+}
+
+impl CheckArgs {
+    /// The form that is asked for by either flag.
+    #[must_use]
+    pub fn form(&self) -> CheckForm {
+        if self.json { CheckForm::Json } else { self.output }
+    }
+}
+
+/// How `check` tells what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckForm {
+    /// A line for each step, as it ends
+    Text,
+    /// One JSON object at the end
+    Json,
+}
+
+const DEFAULT_CONFIG: &str = "/var/run/mail-egress/sender/sender.json";
 const DEFAULT_ADMIN: &str = "[::]:9587";
 
 /// What a probe asks.

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod app;
 pub mod args;
+pub mod check;
 pub mod clock;
 pub mod drain;
 pub mod log;

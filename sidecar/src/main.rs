@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use mail_egress_sidecar::args::{Cli, Command, ProbeArgs, RunArgs};
+use mail_egress_sidecar::args::{CheckArgs, Cli, Command, ProbeArgs, RunArgs};
 use mail_egress_sidecar::sidecar::{Ended, Sidecar};
-use mail_egress_sidecar::{log, probe};
+use mail_egress_sidecar::{check, log, probe};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -15,6 +15,11 @@ fn main() -> ExitCode {
         Command::Probe(args) => ask(&args),
         Command::Run(args) => match run(&args) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("{error:#}")),
+        },
+        Command::Check(args) => match walk(&args) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
             Err(error) => fail(&format!("{error:#}")),
         },
     }
@@ -57,6 +62,15 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
     // a disk that hangs must not keep the pod
     runtime.shutdown_background();
     ended
+}
+
+/// Without a log: what is to be said goes to standard output, step by step.
+fn walk(args: &CheckArgs) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    Ok(runtime.block_on(check::check(args, &mut std::io::stdout())))
 }
 
 async fn serve(args: &RunArgs) -> anyhow::Result<()> {

@@ -270,7 +270,7 @@ fn signs_in_anew(attempt: &Attempt) -> bool {
 }
 
 /// The host as DNS and certificates write it.
-fn peer(host: &str, port: u16) -> Peer {
+pub(crate) fn peer(host: &str, port: u16) -> Peer {
     Peer { host: host.trim_matches(['[', ']']).trim_end_matches('.').to_owned(), port }
 }
 

@@ -14,7 +14,7 @@ pub use lookup::{At, Smtp, entra, graph, local, smtp};
 pub use page::page;
 pub use row::{Class, Retry, Row, When};
 pub use table::{TABLE, local as reason};
-pub use words::{sentence, words};
+pub use words::{parts, sentence, words};
 
 /// A failure, explained: what happened, what the other side said, and how a person mends it.
 ///

@@ -20,6 +20,17 @@ pub fn sentence(text: &str) -> String {
     one_line(text, SENTENCE)
 }
 
+/// Cause and fix of what [`Diagnosis::sentence`](crate::Diagnosis::sentence) gives; no fix where the
+/// sentence is another one.
+#[must_use]
+pub fn parts(sentence: &str) -> (&str, Option<&str>) {
+    // the last one: what the other side said stands before it, and could be a sentence of ours
+    match sentence.rsplit_once(". To mend: ") {
+        Some((cause, fix)) => (cause, Some(fix)),
+        None => (sentence, None),
+    }
+}
+
 fn one_line(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(most));
     for c in text.chars() {
@@ -44,7 +55,17 @@ fn one_line(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{sentence, words};
+    use super::{parts, sentence, words};
+
+    #[test]
+    fn a_sentence_is_parted_into_cause_and_fix_whatever_the_other_side_said() {
+        let found = crate::local(crate::reason::RELAY_REFUSED).with_words("554 no. To mend: pay");
+        let sentence = found.sentence();
+        let (cause, fix) = parts(&sentence);
+        assert_eq!(cause, format!("{} (554 no. To mend: pay)", found.cause));
+        assert_eq!(fix, Some(found.fix.as_str()));
+        assert_eq!(parts("the sender is suspended"), ("the sender is suspended", None));
+    }
 
     #[test]
     fn makes_one_clean_line() {

@@ -59,7 +59,8 @@ pub async fn connect(resolver: &Resolver, peer: &Peer, deadline: Deadline) -> Re
     first_of(&addresses, deadline).await
 }
 
-async fn first_of(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, Fault> {
+/// Connects to the first of these addresses that answers. The error is that of the first one.
+pub async fn first_of(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, Fault> {
     let mut first = None;
     for (index, address) in addresses.iter().enumerate() {
         let patience = share(deadline, addresses.len() - index);

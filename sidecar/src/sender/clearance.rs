@@ -13,6 +13,7 @@ use crate::clock::now;
 use crate::message::refusal::Refusal;
 use crate::sender::follow::Current;
 use crate::sender::loaded::Generation;
+use crate::sender::loaded::Loaded;
 use crate::sender::tokens::Tokens;
 
 /// The proof that a message may be sent: a route, TLS for it, and a token that has not expired.
@@ -71,36 +72,56 @@ impl Clearance {
 /// A token is opaque: only the end that its response named refuses it (the design, "Claims
 /// explain, they never decide").
 pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<Clearance, Refusal> {
+    if let Current::Missing = current {
+        return Err(missing(sender));
+    }
+    let (loaded, route) = configured(current)?;
+    let Token { value: token, expires_at: token_end } = match &loaded.file.token_source {
+        Some(TokenSource::Entra(source)) => loaded.tokens.own(source, now).map_err(own_words)?,
+        None => token_of_file(loaded, sender, now)?.clone(),
+    };
+    if let Some(why) = loaded.tokens.why_refused(&token, now) {
+        return Err(why);
+    }
+    let tls = tls(loaded)?;
+    let login = XOAuth2 { user: loaded.mailbox.clone(), token };
+    let (tokens, generation) = (loaded.tokens.clone(), loaded.generation.clone());
+    Ok(Clearance { route: route.clone(), login, token_end, tls, tokens, generation })
+}
+
+/// The file in force and its way out, where mail may be sent at all.
+pub(crate) fn configured(current: &Current) -> Result<(&Loaded, &SmtpRoute), Refusal> {
     let loaded = match current {
         Current::Usable(loaded) => loaded,
-        Current::Missing => return Err(missing(sender)),
+        Current::Missing => return Err(Refusal::of(reason::MAIL_SENDER_MISSING)),
         Current::Unusable(why) => return Err(unusable(why)),
     };
     if let State::Unready(why) = &loaded.file.state {
         return Err(unready(why));
     }
-    let Some(route) = loaded.route() else {
-        return Err(unusable("route: missing, while the state is ready"));
-    };
-    let (token, token_end) = match (&loaded.file.token_source, &loaded.file.token) {
-        (Some(TokenSource::Entra(source)), _) => {
-            let own = loaded.tokens.own(source, now).map_err(own_words)?;
-            (own.value, own.expires_at)
-        }
-        (None, Some(token)) if token.expires_at > now => (token.value.clone(), token.expires_at),
-        (None, Some(token)) => return Err(expired(token, sender)),
-        (None, None) => return Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender)).into()),
-    };
-    if let Some(why) = loaded.tokens.why_refused(&token, now) {
-        return Err(why);
+    let route = loaded.route().ok_or_else(|| unusable("route: missing, while the state is ready"))?;
+    Ok((loaded, route))
+}
+
+/// The token that the file carries, unless it has ended.
+pub(crate) fn token_of_file<'a>(
+    loaded: &'a Loaded,
+    sender: &SenderRef,
+    now: Timestamp,
+) -> Result<&'a Token, Diagnosis> {
+    match &loaded.file.token {
+        Some(token) if token.expires_at > now => Ok(token),
+        Some(token) => Err(expired(token, sender)),
+        None => Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender))),
     }
-    let tls = match &loaded.tls {
-        Ok(tls) => Arc::clone(tls),
-        Err(why) => return Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
-    };
-    let login = XOAuth2 { user: loaded.mailbox.clone(), token };
-    let (tokens, generation) = (loaded.tokens.clone(), loaded.generation.clone());
-    Ok(Clearance { route: route.clone(), login, token_end, tls, tokens, generation })
+}
+
+/// How the relay's certificate is verified, or why it cannot be.
+pub(crate) fn tls(loaded: &Loaded) -> Result<Arc<ClientConfig>, Refusal> {
+    match &loaded.tls {
+        Ok(tls) => Ok(Arc::clone(tls)),
+        Err(why) => Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
+    }
 }
 
 /// When the token in force ends, whatever else is true.
@@ -114,16 +135,16 @@ pub fn token_end(current: &Current) -> Option<Timestamp> {
 }
 
 /// The table speaks of the operator's objects; here a file stands in their place.
-fn own_words(why: Diagnosis) -> Refusal {
+pub(crate) fn own_words(why: Diagnosis) -> Diagnosis {
     match why.fix.contains("EntraApp") {
         true => {
             let fix = format!(
                 "{} (without an operator: tokenSource.entra of sender.json, and its clientSecretFile)",
                 why.fix
             );
-            why.with_fix(&fix).into()
+            why.with_fix(&fix)
         }
-        false => why.into(),
+        false => why,
     }
 }
 
@@ -156,17 +177,15 @@ fn bounded(reason: &str) -> &'static str {
     rows.map(|row| row.reason).find(|known| *known == reason).unwrap_or("Unready")
 }
 
-fn expired(token: &Token, sender: &SenderRef) -> Refusal {
+fn expired(token: &Token, sender: &SenderRef) -> Diagnosis {
     local(reason::TOKEN_EXPIRED)
         .with_cause(&format!("the token expired at {:.0} and no newer one came", token.expires_at))
         .with_fix(&format!("{}, and check the clock of the node", look_at(sender)))
-        .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sender::loaded::Loaded;
 
     const NOW: &str = "2026-11-23T12:00:00Z";
 

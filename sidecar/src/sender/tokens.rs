@@ -158,6 +158,14 @@ async fn ask(
     lock(&tokens.0.kept).answer(asked, answer, at, Timestamp::now());
 }
 
+/// Asks for a token now, whatever was asked before, and keeps nothing.
+pub(crate) async fn once(source: &EntraSource) -> Result<FileToken, Diagnosis> {
+    let secret = secret_file::read(&source.client_secret_file)?;
+    let answer = fetch(&Resolver::system(), &request(source, secret), Timestamp::now()).await;
+    let token = answer.map_err(|error| error.diagnosis)?;
+    Ok(FileToken { value: token.value, expires_at: token.expires_at })
+}
+
 /// Asks once.
 async fn fetch(
     resolver: &Result<Resolver, Fault>,

@@ -127,7 +127,7 @@ fn arguments(config: &Path) -> RunArgs {
     let cli = Cli::parse_from(words.into_iter().chain(["--admin-address", "127.0.0.1:0"]));
     match cli.command {
         Command::Run(args) => RunArgs { drain_timeout: Period(Duration::from_secs(10)), ..args },
-        Command::Probe(_) => unreachable!(),
+        Command::Probe(_) | Command::Check(_) => unreachable!(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sidecar as a process against the lab, on loopback.
 
+mod check;
 mod configuration;
 mod content;
 mod delivery;

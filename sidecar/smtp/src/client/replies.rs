@@ -84,6 +84,19 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
+impl UpstreamReply {
+    /// Reads the one reply that these octets are, all that came since a command: for who speaks
+    /// between two messages without a dialogue. `None` while it is not whole; the error says what
+    /// is wrong.
+    pub fn read(mut octets: &[u8]) -> Result<Option<Self>, &'static str> {
+        let reply = ReplyReader::default().feed(&mut octets)?;
+        match (reply, octets) {
+            (Some(_), [_, ..]) => Err("more came than the one reply"),
+            (reply, _) => Ok(reply.map(Self::from)),
+        }
+    }
+}
+
 impl From<Lines> for UpstreamReply {
     fn from(lines: Lines) -> Self {
         let mut enhanced = None;

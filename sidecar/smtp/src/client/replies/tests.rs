@@ -97,3 +97,12 @@ fn keeps_no_control_characters_and_not_too_much() {
     let text = cleaned(&long).text;
     assert!(text.len() <= 1_000 && text.len() > 990, "{}", text.len());
 }
+
+#[test]
+fn one_reply_is_read_when_it_is_whole_and_more_than_one_is_not() {
+    assert_eq!(UpstreamReply::read(b"250-a\r\n250"), Ok(None));
+    let reply = UpstreamReply::read(b"250-2.1.0 a\r\n250 2.1.0 b\r\n").unwrap().unwrap();
+    assert_eq!((reply.code, reply.text.as_str()), (250, "a b"));
+    assert!(UpstreamReply::read(b"250 a\r\n250 b\r\n").is_err());
+    assert!(UpstreamReply::read(b"HTTP/1.1 400\r\n").is_err());
+}

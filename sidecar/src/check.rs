@@ -1,0 +1,163 @@
+//! `check`: walks the configured way once, step by step, and says of each step what was seen.
+//!
+//! It decides as the sidecar does, with the same functions, and keeps nothing: no pool, no retry,
+//! no log. Nothing is sent unless a test message is asked for.
+
+mod certificate;
+mod claims;
+mod conversation;
+mod relay;
+mod report;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mail_egress_config::{Security, SenderRef, SmtpRoute, Token, TokenSource};
+use mail_egress_diagnosis::{Diagnosis, local, reason};
+use mail_egress_smtp::client::XOAuth2;
+use rustls::ClientConfig;
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+
+use crate::args::CheckArgs;
+use crate::sender::clearance;
+use crate::sender::follow::{Current, Follower};
+use crate::sender::loaded::Loaded;
+use crate::sender::tokens;
+use relay::Way;
+use report::{Finding, Kind, Report};
+
+/// Walks, and tells `out`: a line as each step ends, or one JSON object at the end. `true` where no
+/// step failed.
+///
+/// Every step has a limit of its own; all together end within five minutes. Who stops reading `out`
+/// has seen enough: errors of writing are ignored.
+pub async fn check(args: &CheckArgs, out: &mut dyn Write) -> bool {
+    let mut report = Report::new(args.form(), out);
+    walk(args, &mut report).await;
+    report.close(args.send_test_message_to.is_some())
+}
+
+async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
+    let began = Instant::now();
+    let mut follower = Follower::new(args.config.clone(), u64::MAX);
+    follower.look();
+    let current = follower.current();
+    report.of(sender(current).or(args.sender.as_ref()));
+    let configured = match configured(current, args) {
+        Ok(configured) => configured,
+        Err(why) => return report.add(Kind::Configuration, began, why),
+    };
+    let Configured { loaded, route, tls } = configured;
+    report.add(Kind::Configuration, began, described(loaded, route, args));
+
+    let began = Instant::now();
+    let login = match token(loaded, &loaded.file.sender).await {
+        Ok(token) => {
+            let source = loaded.file.token_source.as_ref();
+            let found =
+                claims::explain(token.value.expose_secret(), token.expires_at, source, Timestamp::now());
+            report.hide(token.value.clone());
+            report.add(Kind::Token, began, found);
+            Some(XOAuth2 { user: loaded.mailbox.clone(), token: token.value })
+        }
+        Err(why) => {
+            report.add(Kind::Token, began, Finding::failed(&why));
+            None
+        }
+    };
+    let way = Way { route, tls, mailbox: &loaded.mailbox, login, test: args.send_test_message_to.as_ref() };
+    // `None`: it ended early, and the step that failed has said so
+    let _ = relay::walk(&way, report).await;
+}
+
+fn sender(current: &Current) -> Option<&SenderRef> {
+    match current {
+        Current::Usable(loaded) => Some(&loaded.file.sender),
+        Current::Missing | Current::Unusable(_) => None,
+    }
+}
+
+struct Configured<'a> {
+    loaded: &'a Loaded,
+    route: &'a SmtpRoute,
+    tls: Arc<ClientConfig>,
+}
+
+/// What can be walked, or why nothing can.
+fn configured<'a>(current: &'a Current, args: &CheckArgs) -> Result<Configured<'a>, Finding> {
+    if let Current::Missing = current {
+        return Err(Finding::failed(&missing(&args.config, args.sender.as_ref())));
+    }
+    let (loaded, route) = clearance::configured(current).map_err(|why| Finding::refused(&why, None))?;
+    let tls = clearance::tls(loaded).map_err(|why| Finding::refused(&why, None))?;
+    Ok(Configured { loaded, route, tls })
+}
+
+fn missing(path: &Path, sender: Option<&SenderRef>) -> Diagnosis {
+    let path = path.display();
+    let fix = match sender {
+        Some(sender) => format!(
+            "create the MailSender {} in the namespace {}; if it exists, wait: it takes up to two minutes to arrive; without Kubernetes, name the file by --config",
+            sender.name, sender.namespace
+        ),
+        None => {
+            "name the file by --config; in a pod, create the MailSender that the pod's label names".to_owned()
+        }
+    };
+    local(reason::MAIL_SENDER_MISSING).with_cause(&format!("there is no file {path}")).with_fix(&fix)
+}
+
+fn described(loaded: &Loaded, route: &SmtpRoute, args: &CheckArgs) -> Finding {
+    let security = match route.security {
+        Security::StartTls => "STARTTLS",
+        Security::ImplicitTls => "implicit TLS",
+    };
+    let roots = if route.ca_bundle.is_some() { "its caBundle" } else { "the public roots" };
+    let token = match &loaded.file.token_source {
+        Some(TokenSource::Entra(source)) => format!("asked of {}", source.login_url),
+        None => "in the file".to_owned(),
+    };
+    let seen = format!(
+        "mailbox {}; route {} to {}:{} by {security}, trusting {roots}; token {token}",
+        loaded.mailbox, route.name, route.host, route.port
+    );
+    let file = &loaded.file.sender;
+    match &args.sender {
+        Some(asked) if asked != file => Finding::warning(
+            seen,
+            format!("the file is for the MailSender {file}, not for {asked}"),
+            format!("name the right file by --config, or give --sender {file}"),
+        ),
+        Some(_) | None => Finding::ok(seen),
+    }
+}
+
+/// The token as the sidecar would have it, asked for where the file says so.
+async fn token(loaded: &Loaded, sender: &SenderRef) -> Result<Token, Diagnosis> {
+    match &loaded.file.token_source {
+        Some(TokenSource::Entra(source)) => tokens::once(source).await.map_err(clearance::own_words),
+        None => clearance::token_of_file(loaded, sender, Timestamp::now()).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_is_named_with_what_to_do() {
+        let path = Path::new("/no/sender.json");
+        let found = missing(path, None);
+        assert_eq!(found.cause, "there is no file /no/sender.json");
+        assert!(found.fix.starts_with("name the file by --config"), "{}", found.fix);
+        let found = missing(path, Some(&"shop/billing".parse().unwrap()));
+        assert!(
+            found.fix.starts_with("create the MailSender billing in the namespace shop"),
+            "{}",
+            found.fix
+        );
+    }
+}

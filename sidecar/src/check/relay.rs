@@ -1,0 +1,399 @@
+//! The way to the relay: name, connection, TLS, login, sender, and a message where one is asked for.
+//!
+//! What is said to the relay is the dialogue's, as in the sidecar itself; only MAIL and RSET are
+//! said here, since the dialogue begins no message without a recipient.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, fmt::rfc2822};
+use mail_egress_config::SmtpRoute;
+use mail_egress_entra::dial::{Deadline, Resolver, first_of, handshake};
+use mail_egress_entra::fault::{Fault, Peer, Phase as Reaching};
+use mail_egress_smtp::client::{
+    Action, Attempt, Dialogue, Failure, Lost, Message, Offers, Phase, Security, Settings, Timeouts, XOAuth2,
+};
+use mail_egress_smtp::data::Scan;
+use mail_egress_smtp::{Address, BodyType, Envelope};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+
+use super::certificate;
+use super::conversation::{Conversation, Next, in_words, words_of};
+use super::report::{Finding, Kind, Report};
+use crate::clock::now;
+use crate::upstream::{Trouble, judge, peer};
+
+const NAME_TIME: Duration = Duration::from_secs(10);
+const CONNECT_TIME: Duration = Duration::from_secs(20);
+/// Shorter than the sidecar's own: somebody is waiting at a terminal.
+const TIMEOUTS: Timeouts = Timeouts {
+    greeting: Duration::from_secs(30),
+    setup: Duration::from_secs(30),
+    envelope: Duration::from_secs(30),
+    data: Duration::from_secs(30),
+    body_block: Duration::from_secs(30),
+    final_dot: Duration::from_secs(60),
+    farewell: Duration::from_secs(5),
+};
+
+/// What the way is.
+pub(super) struct Way<'a> {
+    pub(super) route: &'a SmtpRoute,
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) mailbox: &'a Address,
+    /// `None`: there is no token, and it ends before AUTH.
+    pub(super) login: Option<XOAuth2>,
+    /// Whom a test message is for.
+    pub(super) test: Option<&'a Address>,
+}
+
+type Secured = Conversation<TlsStream<TcpStream>>;
+
+/// Walks it. `None` where it ended early; the report has the reason.
+pub(super) async fn walk(way: &Way<'_>, report: &mut Report<'_>) -> Option<()> {
+    let peer = peer(&way.route.host, way.route.port);
+    let addresses = name(&peer, report).await?;
+    let stream = connect(&peer, &addresses, report).await?;
+    let (mut talk, mut dialogue) = match way.route.security {
+        mail_egress_config::Security::StartTls => start_tls(way, &peer, stream, report).await?,
+        mail_egress_config::Security::ImplicitTls => implicit_tls(way, &peer, stream, report).await?,
+    };
+    let done = signed_in(way, &mut talk, &mut dialogue, report).await;
+    talk.farewell().await;
+    done
+}
+
+async fn signed_in(
+    way: &Way<'_>,
+    talk: &mut Secured,
+    dialogue: &mut Dialogue,
+    report: &mut Report<'_>,
+) -> Option<()> {
+    log_in(way, talk, dialogue, report).await?;
+    sender(way, talk, report).await?;
+    match way.test {
+        Some(to) => test_message(way, to, talk, dialogue, report).await,
+        None => Some(()),
+    }
+}
+
+async fn name(peer: &Peer, report: &mut Report<'_>) -> Option<Vec<SocketAddr>> {
+    let began = Instant::now();
+    let found = async {
+        let resolver = Resolver::system()?;
+        Deadline::after(NAME_TIME).bound(Reaching::Name, resolver.addresses(peer)).await
+    };
+    report.settle(Kind::Dns, began, found.await.map_err(|fault| of_fault(&fault, peer)), |addresses| {
+        let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+        Finding::ok(match peer.host.parse::<IpAddr>() {
+            Ok(address) => format!("{address} is an address, so there is no name to resolve"),
+            Err(_) => format!("{} is {}", peer.host, shown.join(", ")),
+        })
+    })
+}
+
+async fn connect(peer: &Peer, addresses: &[SocketAddr], report: &mut Report<'_>) -> Option<TcpStream> {
+    let began = Instant::now();
+    let stream = first_of(addresses, Deadline::after(CONNECT_TIME)).await;
+    report.settle(Kind::Tcp, began, stream.map_err(|fault| of_fault(&fault, peer)), |stream| {
+        let address = stream.peer_addr().map(|address| address.to_string());
+        Finding::ok(format!("connected to {}", address.unwrap_or_else(|_| peer.to_string())))
+    })
+}
+
+fn of_fault(fault: &Fault, peer: &Peer) -> Finding {
+    Finding::failed(&fault.relay(peer))
+}
+
+async fn start_tls(
+    way: &Way<'_>,
+    peer: &Peer,
+    stream: TcpStream,
+    report: &mut Report<'_>,
+) -> Option<(Secured, Dialogue)> {
+    let mut dialogue = Dialogue::new(settings(way, Security::StartTls), now());
+    let mut talk = Conversation::new(stream);
+    let began = Instant::now();
+    let greeted = match talk.go(&mut dialogue, Some(Phase::StartTls)).await {
+        // a relay that greets well and does not offer TLS fails at the next step
+        Next::Action(Action::Finished(Attempt::Failed(missing @ Failure::StartTlsMissing))) => {
+            report.add(Kind::Greeting, began, greeting(&talk, dialogue.offers()));
+            report.add(Kind::Tls, Instant::now(), ended(Attempt::Failed(missing)));
+            return None;
+        }
+        Next::Action(action) => Err(unexpected(action)),
+        Next::Reached => Ok(()),
+    };
+    report.settle(Kind::Greeting, began, greeted, |()| greeting(&talk, dialogue.offers()))?;
+
+    let began = Instant::now();
+    let secured = match talk.go(&mut dialogue, None).await {
+        Next::Action(Action::StartTls) => secured(way, peer, talk.into_stream()).await,
+        Next::Action(action) => Err(unexpected(action)),
+        Next::Reached => Err(out_of_turn()),
+    };
+    let secured = secured.and_then(|stream| match dialogue.tls_established(now()) {
+        Ok(()) => Ok(Conversation::new(stream)),
+        Err(_) => Err(out_of_turn()),
+    });
+    let talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk))?;
+    Some((talk, dialogue))
+}
+
+async fn implicit_tls(
+    way: &Way<'_>,
+    peer: &Peer,
+    stream: TcpStream,
+    report: &mut Report<'_>,
+) -> Option<(Secured, Dialogue)> {
+    let began = Instant::now();
+    let secured = secured(way, peer, stream).await.map(Conversation::new);
+    let mut talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk))?;
+
+    let mut dialogue = Dialogue::new(settings(way, Security::Implicit), now());
+    let began = Instant::now();
+    let greeted = match talk.go(&mut dialogue, Some(Phase::Auth)).await {
+        Next::Action(Action::Finished(Attempt::Failed(
+            failed @ (Failure::XOAuth2Missing { .. } | Failure::TokenTooLong),
+        ))) => {
+            report.add(Kind::Greeting, began, greeting(&talk, dialogue.offers()));
+            report.add(Kind::Auth, Instant::now(), ended(Attempt::Failed(failed)));
+            return None;
+        }
+        Next::Action(action) => Err(unexpected(action)),
+        Next::Reached => Ok(()),
+    };
+    report.settle(Kind::Greeting, began, greeted, |()| greeting(&talk, dialogue.offers()))?;
+    Some((talk, dialogue))
+}
+
+async fn secured(way: &Way<'_>, peer: &Peer, stream: TcpStream) -> Result<TlsStream<TcpStream>, Finding> {
+    let deadline = Deadline::after(TIMEOUTS.setup);
+    handshake(stream, Arc::clone(&way.tls), peer, deadline).await.map_err(|fault| of_fault(&fault, peer))
+}
+
+fn greeting<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+    talk: &Conversation<S>,
+    offers: &Offers,
+) -> Finding {
+    Finding::ok(format!("{}; it offers {}", talk.said(Phase::Greeting), offered(offers)))
+}
+
+/// In the words of EHLO.
+fn offered(offers: &Offers) -> String {
+    let mut all: Vec<String> = [
+        (offers.starttls, "STARTTLS"),
+        (offers.pipelining, "PIPELINING"),
+        (offers.eight_bit_mime, "8BITMIME"),
+        (offers.smtputf8, "SMTPUTF8"),
+        (offers.dsn, "DSN"),
+        (offers.chunking, "CHUNKING"),
+    ]
+    .into_iter()
+    .filter(|(there, _)| *there)
+    .map(|(_, name)| name.to_owned())
+    .collect();
+    all.extend(offers.size.map(|size| format!("SIZE {size}")));
+    if !offers.mechanisms.is_empty() {
+        all.push(format!("AUTH {}", mail_egress_diagnosis::words(&offers.mechanisms.join(" "))));
+    }
+    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+}
+
+/// Verified is what is here at all; a certificate that ends soon is worth a word.
+fn tls(peer: &Peer, talk: &Secured) -> Finding {
+    let (_, session) = talk.stream().get_ref();
+    let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
+    let seen = format!("{}; the certificate is verified for {}", version.replace('_', "."), peer.host);
+    let first = session.peer_certificates().and_then(|all| all.first());
+    match first.and_then(|first| certificate::read(first)) {
+        Some(certificate) => certificate.told(&seen, Timestamp::now()),
+        None => Finding::ok(seen),
+    }
+}
+
+async fn log_in(
+    way: &Way<'_>,
+    talk: &mut Secured,
+    dialogue: &mut Dialogue,
+    report: &mut Report<'_>,
+) -> Option<()> {
+    let began = Instant::now();
+    let stop = if way.login.is_some() { None } else { Some(Phase::Auth) };
+    let in_turn = match talk.go(dialogue, stop).await {
+        Next::Action(Action::Ready) => Ok(()),
+        Next::Action(action) => Err(unexpected(action)),
+        Next::Reached => {
+            let why = format!("there is no token; the relay offers {}", offered(dialogue.offers()));
+            report.add(Kind::Auth, began, Finding::skipped(&why));
+            return None;
+        }
+    };
+    report.settle(Kind::Auth, began, in_turn, |()| {
+        let seen = format!("signed in as {}: {}", way.mailbox, talk.said(Phase::Auth));
+        Finding::ok(format!("{seen}; it offers {}", offered(dialogue.offers())))
+    })
+}
+
+/// MAIL, taken back at once.
+async fn sender(way: &Way<'_>, talk: &mut Secured, report: &mut Report<'_>) -> Option<()> {
+    let began = Instant::now();
+    let utf8 = if way.mailbox.is_ascii() { "" } else { " SMTPUTF8" };
+    let command = format!("MAIL FROM:<{}>{utf8}", way.mailbox);
+    let asked = match talk.ask(&command, Phase::Mail, TIMEOUTS.envelope).await {
+        Ok(reply) => talk.ask("RSET", Phase::Reset, TIMEOUTS.setup).await.map(|_| reply),
+        Err(attempt) => Err(attempt),
+    };
+    let taken = report.settle(Kind::MailFrom, began, asked.map_err(ended), |reply| {
+        Finding::ok(format!("{} may send: {}; taken back by RSET", way.mailbox, in_words(reply)))
+    });
+    taken.map(drop)
+}
+
+async fn test_message(
+    way: &Way<'_>,
+    to: &Address,
+    talk: &mut Secured,
+    dialogue: &mut Dialogue,
+    report: &mut Report<'_>,
+) -> Option<()> {
+    let began = Instant::now();
+    let at = Timestamp::now();
+    let id = format!("{:x}.{:x}.check@{}", at.as_microsecond(), std::process::id(), way.mailbox.domain());
+    let text = text(way.mailbox, to, &id, at);
+    let sent = sent(way.mailbox, to, text.as_bytes(), talk, dialogue).await;
+    let judged = sent.map_err(ended);
+    report
+        .settle(Kind::TestMessage, began, judged, |reply| {
+            Finding::ok(format!("the relay took it for {to}, Message-ID <{id}>: {reply}"))
+        })
+        .map(drop)
+}
+
+/// The whole message, headers first.
+fn text(from: &Address, to: &Address, id: &str, at: Timestamp) -> String {
+    // fails only beyond the year 9999
+    let date = rfc2822::to_string(&at.to_zoned(TimeZone::UTC)).unwrap_or_default();
+    format!(
+        "From: <{from}>\r\nTo: <{to}>\r\nDate: {date}\r\nMessage-ID: <{id}>\r\n\
+         Subject: Test message of mail-egress\r\nAuto-Submitted: auto-generated\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n\
+         This is a test message, asked for by mail-egress-sidecar check.\r\n\
+         If you can read it, mail of {from} is sent on.\r\n"
+    )
+}
+
+/// The relay's last words, or how else it ended.
+async fn sent(
+    from: &Address,
+    to: &Address,
+    text: &[u8],
+    talk: &mut Secured,
+    dialogue: &mut Dialogue,
+) -> Result<String, Attempt> {
+    let mut scan = Scan::default();
+    scan.feed(text);
+    let envelope = Envelope {
+        from: from.clone().into(),
+        to: vec![to.clone()],
+        body: BodyType::SevenBit,
+        smtputf8: !(from.is_ascii() && to.is_ascii()),
+        size: None,
+    };
+    let defect = || Attempt::Failed(Lost::Garbled { phase: Phase::Body, what: "a step out of turn" }.into());
+    let message = Message { envelope, content: scan.content() };
+    let action = match dialogue.send(message, now()).map_err(|_| defect())? {
+        Some(action) => Next::Action(action),
+        None => talk.go(dialogue, None).await,
+    };
+    match action {
+        Next::Action(Action::SendBody) => {}
+        Next::Action(Action::Finished(attempt)) => return Err(attempt),
+        Next::Action(Action::StartTls | Action::Ready) | Next::Reached => return Err(defect()),
+    }
+    let mut out = Vec::new();
+    dialogue.body(text, &mut out, now()).map_err(|_| defect())?;
+    talk.write(&out, TIMEOUTS.body_block).await.map_err(Attempt::Failed)?;
+    out.clear();
+    dialogue.end_of_body(&mut out, now()).map_err(|_| defect())?;
+    if let Err(Failure::Lost(lost)) = talk.write(&out, TIMEOUTS.body_block).await {
+        return Err(Attempt::Uncertain(lost));
+    }
+    match talk.go(dialogue, None).await {
+        Next::Action(Action::Finished(Attempt::Accepted(accepted))) => Ok(in_words(accepted.reply())),
+        Next::Action(Action::Finished(attempt)) => Err(attempt),
+        Next::Action(Action::StartTls | Action::Ready | Action::SendBody) | Next::Reached => Err(defect()),
+    }
+}
+
+fn settings(way: &Way<'_>, security: Security) -> Settings {
+    // an empty token is never written: without one, it ends before AUTH
+    let login = way
+        .login
+        .clone()
+        .unwrap_or_else(|| XOAuth2 { user: way.mailbox.clone(), token: String::new().into() });
+    Settings { name: String::new(), security, login, timeouts: TIMEOUTS }
+}
+
+fn unexpected(action: Action) -> Finding {
+    match action {
+        Action::Finished(attempt) => ended(attempt),
+        Action::StartTls | Action::Ready | Action::SendBody => out_of_turn(),
+    }
+}
+
+/// A defect of ours.
+fn out_of_turn() -> Finding {
+    refused(Err(Trouble::OutOfTurn(mail_egress_smtp::OutOfTurn)), None)
+}
+
+fn ended(attempt: Attempt) -> Finding {
+    let said = words_of(&attempt);
+    refused(Ok(attempt), said)
+}
+
+fn refused(attempt: Result<Attempt, Trouble>, said: Option<String>) -> Finding {
+    match judge(attempt) {
+        Err(why) => Finding::refused(&why, said),
+        Ok(accepted) => Finding::ok(in_words(accepted.reply())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_message_has_what_a_message_needs() {
+        let [from, to] = ["a@contoso.com", "b@example.org"].map(|it| it.parse::<Address>().unwrap());
+        let text = text(&from, &to, "1@contoso.com", Timestamp::UNIX_EPOCH);
+        for line in [
+            "From: <a@contoso.com>\r\n",
+            "To: <b@example.org>\r\n",
+            "Date: Thu, 1 Jan 1970 00:00:00 ",
+            "Message-ID: <1@contoso.com>\r\n",
+            "Subject: Test message of mail-egress\r\n",
+            "\r\n\r\nThis is a test message",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in {text}");
+        }
+        assert!(text.lines().all(|line| !line.starts_with(' ')), "{text}");
+    }
+
+    #[test]
+    fn offers_are_told_in_the_words_of_ehlo() {
+        assert_eq!(offered(&Offers::default()), "nothing");
+        let offers = Offers {
+            starttls: true,
+            size: Some(5),
+            mechanisms: vec!["XOAUTH2".to_owned()],
+            ..Offers::default()
+        };
+        assert_eq!(offered(&offers), "STARTTLS, SIZE 5, AUTH XOAUTH2");
+    }
+}
