@@ -19,6 +19,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Conversation<S> {
     stream: S,
     heard: Vec<(Phase, Vec<u8>)>,
+    /// Octets of a message were written, among which a command would be text.
+    in_message: bool,
 }
 
 /// Why listening has ended.
@@ -31,7 +33,7 @@ pub(super) enum Next {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, heard: Vec::new() }
+        Self { stream, heard: Vec::new(), in_message: false }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -110,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// Writes a message's octets.
     pub(super) async fn write(&mut self, out: &[u8], within: Duration) -> Result<(), Failure> {
+        self.in_message = true;
         let lost = |lost: fn(Phase) -> Lost| Failure::from(lost(Phase::Body));
         match timeout(within, self.stream.write_all(out)).await {
             Ok(Ok(())) => Ok(()),
@@ -125,10 +128,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         words(String::from_utf8_lossy(&all).trim_end().lines().next_back().unwrap_or_default())
     }
 
-    /// Says QUIT and closes; whether the relay hears it changes nothing.
-    pub(super) async fn farewell(mut self) {
+    /// Says QUIT, unless a message is cut off, and closes; whether the relay hears it changes nothing.
+    pub(super) async fn farewell(mut self, dialogue: &Dialogue) {
         let parting = async {
-            self.stream.write_all(b"QUIT\r\n").await?;
+            if !self.in_message || dialogue.is_ready() {
+                self.stream.write_all(b"QUIT\r\n").await?;
+            }
             self.stream.shutdown().await
         };
         let _ = timeout(FAREWELL, parting).await;

@@ -64,7 +64,7 @@ pub(super) async fn walk(way: &Way<'_>, report: &mut Report<'_>) -> Option<()> {
         mail_egress_config::Security::ImplicitTls => implicit_tls(way, &peer, stream, report).await?,
     };
     let done = signed_in(way, &mut talk, &mut dialogue, report).await;
-    talk.farewell().await;
+    talk.farewell(&dialogue).await;
     done
 }
 

@@ -212,7 +212,20 @@ async fn a_mailbox_that_is_denied_fails_at_auth_with_the_relays_words() -> Resul
 }
 
 #[tokio::test]
-async fn a_sender_that_is_refused_or_a_relay_that_hangs_up_fails_at_mail_from() -> Result<()> {
+async fn a_relay_that_repeats_the_token_does_not_make_it_known() -> Result<()> {
+    let (stand, file) = stand().await?;
+    let token = file.token.as_ref().context("no token")?.value.expose_secret();
+    let echo = format!("501 5.5.4 What is {token}");
+    stand.lab.exchange().misbehave(ExchangeFault::At(Phase::Auth, Act::Reply(echo)));
+    let checked = check(&file, &["--json"]).await?;
+    checked.failed("auth", "")?;
+    let begin = token.get(..60).context("a short token")?;
+    ensure!(checked.text.contains("What is") && !checked.text.contains(begin), "{}", checked.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_relay_that_hangs_up_fails_at_mail_from() -> Result<()> {
     let (stand, file) = stand().await?;
     stand.lab.exchange().misbehave(ExchangeFault::At(Phase::Mail, Act::Drop));
     check(&file, &["--json"]).await?.failed("mail-from", "closed")
