@@ -40,7 +40,8 @@ async fn what_is_refused_for_the_moment_is_tried_again_unnoticed() -> Result<()>
 
 #[tokio::test]
 async fn what_stays_refused_is_temporary_with_the_relays_own_words_and_the_fix() -> Result<()> {
-    let row = |phase, reply: &str| Row::deferred(says(phase, reply), reply);
+    let row =
+        |phase, reply: &str| Row { costs_token: reply == TOKEN, ..Row::deferred(says(phase, reply), reply) };
     let replies = || PASSING.into_iter().chain([TOKEN]);
     hold(PHASES.into_iter().flat_map(|phase| replies().map(move |reply| row(phase, reply))).collect()).await
 }
@@ -57,7 +58,11 @@ async fn each_refusal_is_explained_by_its_own_cause_and_fix() -> Result<()> {
         (Phase::AfterDot, PASSING[1], "fewer senders"),
         (Phase::Mail, PASSING[2], "try again later"),
     ]
-    .map(|(phase, reply, fix)| Row { fix, ..Row::deferred(says(phase, reply), reply) });
+    .map(|(phase, reply, fix)| Row {
+        fix,
+        costs_token: reply == TOKEN,
+        ..Row::deferred(says(phase, reply), reply)
+    });
     hold(rows.into()).await
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Row {
     pub(super) reason: Option<&'static str>,
     /// How many messages Exchange has.
     pub(super) arrived: usize,
+    /// Whether it takes another token until mail goes on: one that was refused is not shown again
+    /// for some minutes.
+    pub(super) costs_token: bool,
 }
 
 impl Row {
@@ -49,6 +52,7 @@ impl Row {
             result: "deferred",
             reason: None,
             arrived: 0,
+            costs_token: false,
         }
     }
 
@@ -110,6 +114,9 @@ async fn holds(row: Row) -> Result<()> {
 
     // and it does not last
     stand.lab.behave();
+    if row.costs_token {
+        stand.configure(&stand.file().await?)?;
+    }
     let next = self::message(2, 100);
     eventually("the next message arrives", Duration::from_secs(30), async || {
         let again = stand.client().await?.send(DEFAULT_MAILBOX, &["to@example.org"], &next).await?;
