@@ -20,7 +20,9 @@
 //! whatever else comes instead (a closed connection, a timeout), what has been collected must be
 //! dropped.
 
+mod chunks;
 mod command;
+mod incoming;
 mod line;
 mod obey;
 mod sasl;
@@ -123,8 +125,12 @@ pub enum Event {
     /// The app wants to send to this recipient (RCPT); answer likewise. A refused one is left out,
     /// and the app may go on.
     Recipient(Address),
-    /// The app asks to send the message of this envelope; answer likewise.
+    /// The app asks to send the message of this envelope, by DATA or by its first BDAT; answer
+    /// likewise.
     Data(Envelope),
+    /// The app has given up the message that it was sending in chunks; what was collected can be
+    /// dropped.
+    Dropped,
     /// The message has become too large; what was collected can be dropped. The rest of it is
     /// skipped and answered with 552, and [`Event::End`] does not come.
     TooLarge,

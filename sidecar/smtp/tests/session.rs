@@ -136,7 +136,7 @@ impl Run {
     #[track_caller]
     fn pump(&mut self) {
         self.output.extend(self.session.take_output());
-        while !self.input.is_empty() && self.event.is_none() {
+        while (!self.input.is_empty() || self.session.is_due()) && self.event.is_none() {
             let piece = self.pieces.next(self.done, self.input.len());
             let fed = match self.decides {
                 true => self.session.feed(&self.input[..piece], &mut self.body, self.now),
@@ -146,7 +146,7 @@ impl Run {
             self.input.drain(..fed.consumed);
             self.done += fed.consumed;
             self.event = fed.event;
-            if fed.consumed == 0 {
+            if fed.consumed == 0 && !self.session.is_due() {
                 break;
             }
         }
@@ -160,6 +160,10 @@ impl Run {
             Event::Sender(from) => format!("sender <{from}>"),
             Event::Recipient(to) => format!("recipient <{to}>"),
             Event::Data(envelope) => format!("data {}", shown(envelope)),
+            Event::Dropped => {
+                self.body.clear();
+                "dropped".to_owned()
+            }
             Event::Malformed => {
                 self.body.clear();
                 "malformed".to_owned()

@@ -61,7 +61,7 @@ fn a_dialogue_can_be_cancelled_and_begun_again() {
         C: QUIT and so on
         S: 501 5.5.2 that is not base64
         C: AUTH CRAM-MD5
-        S: 504 5.5.4 only PLAIN and LOGIN
+        S: 504 5.5.4 only PLAIN, LOGIN and XOAUTH2
         C: AUTH
         S: 501 5.5.4 say AUTH PLAIN or AUTH LOGIN
         C: MAIL FROM:<ann@example.com>

@@ -13,8 +13,9 @@ fn takes_a_message_and_says_250_in_the_relay_s_words() {
         S: 250-8BITMIME
         S: 250-SIZE 36700160
         S: 250-SMTPUTF8
+        S: 250-CHUNKING
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 AUTH PLAIN LOGIN
+        S: 250 AUTH PLAIN LOGIN XOAUTH2
         C: MAIL FROM:<ann@example.com> SIZE=20 BODY=8BITMIME
         S: 250 2.1.0 sender taken
         C: RCPT TO:<bob@example.com>

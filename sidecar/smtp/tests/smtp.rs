@@ -14,6 +14,7 @@ mod dialogue_message;
 mod pieces;
 mod session;
 mod session_auth;
+mod session_chunks;
 mod session_commands;
 mod session_limits;
 mod session_message;

@@ -84,7 +84,7 @@ impl Conversation {
             if self.session.is_closed() {
                 return self.close().await;
             }
-            if !self.input.is_empty() {
+            if !self.input.is_empty() || self.session.is_due() {
                 self.step().await?;
             } else if !self.wait().await? {
                 return Ok(());
@@ -106,7 +106,7 @@ impl Conversation {
         self.text.clear();
         let Some(event) = fed.event else {
             // else it would be offered the same input for ever
-            let stuck = fed.consumed == 0 && !self.session.is_closed();
+            let stuck = fed.consumed == 0 && !self.input.is_empty() && !self.session.is_closed();
             return if stuck { Err(io::Error::other(OutOfTurn)) } else { Ok(()) };
         };
         // the rules on addresses need no waiting, and no write of its own for each answer
@@ -137,6 +137,12 @@ impl Conversation {
             Event::TooLarge => {
                 if let Some(submission) = self.submission.take() {
                     self.submissions.too_large(&submission);
+                }
+                Ok(())
+            }
+            Event::Dropped => {
+                if let Some(submission) = self.submission.take() {
+                    self.submissions.abandoned(&submission);
                 }
                 Ok(())
             }

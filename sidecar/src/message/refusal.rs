@@ -118,7 +118,18 @@ fn usual_code(reason: &str, class: Class) -> NegativeCode {
         ) => NegativeCode::InsufficientStorage,
         (Class::Transient | Class::Mendable | Class::Uncertain, _) => NegativeCode::LocalError,
         (Class::Permanent, reason::MESSAGE_TOO_LARGE) => NegativeCode::TooLarge,
-        (Class::Permanent, reason::RECIPIENT_REFUSED) => NegativeCode::NotTaken,
+        (
+            Class::Permanent,
+            reason::RECIPIENT_REFUSED
+            | reason::NULL_SENDER_NOT_ALLOWED
+            | reason::RECIPIENT_DENIED
+            | reason::RECIPIENT_NOT_ALLOWED
+            | reason::RECIPIENT_UNCLEAR
+            | reason::FROM_NOT_ALLOWED
+            | reason::SENDER_HEADER_NOT_ALLOWED
+            | reason::SIGNED_NOT_REWRITTEN
+            | reason::SIGNED_WITHOUT_FROM,
+        ) => NegativeCode::NotTaken,
         (Class::Permanent, _) => NegativeCode::TransactionFailed,
     }
 }
@@ -137,9 +148,22 @@ fn usual_status(reason: &str) -> Status {
         reason::UPSTREAM_NAME_NOT_FOUND => (4, 3),
         reason::UPSTREAM_SLOTS_BUSY => (4, 5),
         reason::UPSTREAM_PROTOCOL => (5, 0),
+        reason::FROM_SEVERAL
+        | reason::FROM_UNCLEAR
+        | reason::HEADER_MALFORMED
+        | reason::HEADER_MBOX_LINE
+        | reason::HEADER_TOO_LONG => (6, 0),
         reason::EIGHT_BIT_NOT_OFFERED => (6, 3),
         reason::SMTPUTF8_NOT_OFFERED => (6, 7),
         reason::TOKEN_MISSING | reason::TOKEN_EXPIRED => (7, 0),
+        reason::NULL_SENDER_NOT_ALLOWED
+        | reason::RECIPIENT_DENIED
+        | reason::RECIPIENT_NOT_ALLOWED
+        | reason::RECIPIENT_UNCLEAR
+        | reason::FROM_NOT_ALLOWED
+        | reason::SENDER_HEADER_NOT_ALLOWED
+        | reason::SIGNED_NOT_REWRITTEN
+        | reason::SIGNED_WITHOUT_FROM => (7, 1),
         reason::STARTTLS_NOT_OFFERED | reason::XOAUTH2_NOT_OFFERED => (7, 4),
         reason::PLAINTEXT_INJECTED
         | reason::UPSTREAM_CERTIFICATE_UNTRUSTED
@@ -186,6 +210,8 @@ mod tests {
         assert_eq!(start(reason::MESSAGE_TOO_LARGE), "552 5.3.4");
         assert_eq!(start(reason::MAIL_SENDER_MISSING), "451 4.3.5");
         assert_eq!(start(reason::PLAINTEXT_INJECTED), "451 4.7.5");
+        assert_eq!(start(reason::RECIPIENT_DENIED), "550 5.7.1");
+        assert_eq!(start(reason::HEADER_MALFORMED), "554 5.6.0");
         assert_eq!(start(reason::DELIVERY_UNCERTAIN), "451 4.4.2");
     }
 }

@@ -16,4 +16,5 @@ mod delivers;
 mod drains;
 mod limits;
 mod refuses_before_tls;
+mod spills;
 mod stalls;

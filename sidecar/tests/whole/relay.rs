@@ -157,7 +157,7 @@ impl Peer {
             self.stalls_at(if secure && verb == "EHLO" { "EHLO in TLS" } else { &verb }).await;
             let reply = match verb.as_str() {
                 "EHLO" if secure => {
-                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 1000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
+                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 40000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
                 }
                 "EHLO" if self.way == Way::NoStartTls => "250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "EHLO" => "250-relay\r\n250 STARTTLS\r\n",

@@ -198,4 +198,45 @@ reasons! {
     /// Larger than the route takes.
     MESSAGE_TOO_LARGE = "MessageTooLarge", Permanent, Never,
         "the message is larger than the route takes", "send a smaller message";
+
+    // the sender's own rules
+    /// `MAIL FROM:<>`, and `allowNullSender` is not set.
+    NULL_SENDER_NOT_ALLOWED = "NullSenderNotAllowed", Permanent, Never,
+        "the empty sender <> is not allowed", "let the app use the mailbox's address as sender, or set spec.sendAs.allowNullSender of the MailSender to true";
+    /// A pattern of `spec.recipients.deny` covers the recipient.
+    RECIPIENT_DENIED = "RecipientDenied", Permanent, Never,
+        "the sender's rules deny this recipient", "use another recipient, or change spec.recipients.deny of the MailSender";
+    /// No pattern of `spec.recipients.allow` covers the recipient.
+    RECIPIENT_NOT_ALLOWED = "RecipientNotAllowed", Permanent, Never,
+        "the sender's rules do not allow this recipient", "use another recipient, or add this one to spec.recipients.allow of the MailSender";
+    /// The recipient's address is written in a way that patterns cannot be compared with.
+    RECIPIENT_UNCLEAR = "RecipientUnclear", Permanent, Never,
+        "the rules in spec.recipients of the MailSender cannot be applied to an address that is written like this", "write it as name@domain, without an address literal, a route, @, % or ! in the name, and with an international domain in its xn-- form";
+    /// From is neither the mailbox nor covered by `spec.sendAs.envelopeFrom`.
+    FROM_NOT_ALLOWED = "FromNotAllowed", Permanent, Never,
+        "the message's From header is not an address of this sender", "let the app use the mailbox's address in From, add the address to spec.sendAs.envelopeFrom of the MailSender, or set its spec.sendAs.headerFrom to Rewrite";
+    /// Sender is neither the mailbox nor covered by `spec.sendAs.envelopeFrom`.
+    SENDER_HEADER_NOT_ALLOWED = "SenderHeaderNotAllowed", Permanent, Never,
+        "the message's Sender header is not an address of this sender", "let the app leave it out, add the address to spec.sendAs.envelopeFrom of the MailSender, or set its spec.sendAs.headerFrom to Rewrite";
+    /// A foreign From or Sender in a message whose signature a rewrite would break.
+    SIGNED_NOT_REWRITTEN = "SignedNotRewritten", Permanent, Never,
+        "the message's From or Sender header is not an address of this sender, and the message is signed, so it is not rewritten", "let the app use the mailbox's address, or leave the signature to the relay, or add the address to spec.sendAs.envelopeFrom of the MailSender";
+    /// A signed message without a From.
+    SIGNED_WITHOUT_FROM = "SignedWithoutFrom", Permanent, Never,
+        "the message is signed and has no From header", "let the app write a From header before it signs";
+    /// More than one From header, or more than one address in it.
+    FROM_SEVERAL = "FromSeveral", Permanent, Never,
+        "the message names more than one author", "let the app write one From header with one address";
+    /// A From header that different readers would read differently.
+    FROM_UNCLEAR = "FromUnclear", Permanent, Never,
+        "the message's From header cannot be read as one address", "let the app write it as From: \"Name\" <name@domain>, encoded in ASCII or UTF-8";
+    /// A header section that different readers would read differently.
+    HEADER_MALFORMED = "HeaderMalformed", Permanent, Never,
+        "the message's header section is malformed", "let the app write each field as Name: value (no space before the colon), continue it only on lines that begin with a space and hold text, and end the header section with an empty line";
+    /// The message begins with a mailbox file's `From ` line.
+    HEADER_MBOX_LINE = "HeaderMboxLine", Permanent, Never,
+        "the message begins with the line From (without a colon) of a mailbox file", "let the app leave that line out";
+    /// More than 256 KiB of header.
+    HEADER_TOO_LONG = "HeaderTooLong", Permanent, Never,
+        "the message's header section is longer than 256 KiB", "send a shorter one";
 }

@@ -38,11 +38,12 @@ replies! {
     pub(crate) TOO_EARLY = 421 (5, 1) "more came behind DATA before its reply, closing, since it must not be read as commands";
     pub(crate) NOT_HTTP = 421 (7, 0) "this is an SMTP server, not a web server, closing";
 
-    pub(crate) HELP = 214 (0, 0) "send mail as usual: EHLO, MAIL, RCPT, DATA; also RSET, NOOP, VRFY, AUTH, QUIT";
+    pub(crate) HELP = 214 (0, 0) "send mail as usual: EHLO, MAIL, RCPT, DATA or BDAT; also RSET, NOOP, VRFY, AUTH, QUIT";
     pub(crate) BYE = 221 (0, 0) "bye";
     pub(crate) OK = 250 (0, 0) "OK";
     pub(crate) SENDER_OK = 250 (1, 0) "sender taken";
     pub(crate) RECIPIENT_OK = 250 (1, 5) "recipient taken";
+    pub(crate) CHUNK_TAKEN = 250 (0, 0) "chunk taken";
     pub(crate) NOT_VERIFIED = 252 (5, 0) "recipients are not verified here, send and see";
     pub(crate) SEND_BODY = 354 "send the message, end it with <CRLF>.<CRLF>";
 
@@ -57,7 +58,7 @@ replies! {
     pub(crate) AUTH_NOT_BASE64 = 501 (5, 2) "that is not base64";
     pub(crate) AUTH_TWICE = 503 (5, 1) "already authenticated";
     pub(crate) AUTH_IN_TRANSACTION = 503 (5, 1) "not within a message";
-    pub(crate) NO_SUCH_MECHANISM = 504 (5, 4) "only PLAIN and LOGIN";
+    pub(crate) NO_SUCH_MECHANISM = 504 (5, 4) "only PLAIN, LOGIN and XOAUTH2";
 
     pub(crate) UNKNOWN_COMMAND = 500 (5, 1) "no such command";
     pub(crate) LINE_TOO_LONG = 500 (5, 2) "the line is too long";
@@ -74,7 +75,8 @@ replies! {
     pub(crate) EXPN_REFUSED = 502 (5, 1) "lists are not expanded here";
     pub(crate) NOT_OFFERED = 502 (5, 1) "this command is not offered here, see EHLO";
     pub(crate) STARTTLS_REFUSED = 502 (5, 1) "STARTTLS is not offered: this listener is on the loopback interface only; turn TLS off in the app, the way to the mail server is encrypted by the sidecar";
-    pub(crate) BDAT_REFUSED = 502 (5, 1) "BDAT is not offered, closing, since the chunk behind it must not be read as commands";
+    pub(crate) BDAT_SYNTAX = 501 (5, 4) "say BDAT and the chunk's octets, then LAST with the last one; closing, since the chunk must not be read as commands";
+    pub(crate) WITHIN_CHUNKS = 503 (5, 1) "a message is coming in chunks: BDAT goes on with it, RSET drops it";
 
     pub(crate) HELLO_FIRST = 503 (5, 1) "say EHLO first";
     pub(crate) MAIL_FIRST = 503 (5, 1) "say MAIL first";
@@ -100,7 +102,9 @@ pub(crate) fn extended_hello(name: &str, size: u64) -> Reply {
     let name = own(name);
     plain(
         250,
-        format!("{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN"),
+        format!(
+            "{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nCHUNKING\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN XOAUTH2"
+        ),
     )
 }
 

@@ -110,7 +110,7 @@ fn an_empty_challenge_keeps_its_space() {
 #[test]
 fn offers_each_extension_on_a_line_of_its_own() {
     let expected = "250-mail.shop\n250-PIPELINING\n250-8BITMIME\n250-SIZE 1000\n250-SMTPUTF8\n\
-                    250-ENHANCEDSTATUSCODES\n250 AUTH PLAIN LOGIN";
+                    250-CHUNKING\n250-ENHANCEDSTATUSCODES\n250 AUTH PLAIN LOGIN XOAUTH2";
     assert_eq!(extended_hello("mail.shop", 1_000).to_string(), expected);
 }
 

@@ -2,6 +2,7 @@
 
 mod path;
 
+use super::chunks::Chunk;
 use crate::{
     Address, BodyType, ReversePath,
     reply::{self, Reply},
@@ -25,7 +26,9 @@ pub(super) enum Command<'a> {
         initial: Option<&'a str>,
     },
     StartTls,
-    Bdat,
+    Bdat(Chunk),
+    /// A chunk follows whose size nobody can tell.
+    BadBdat,
     Expn,
     /// Known from an RFC and not offered.
     NotOffered,
@@ -63,7 +66,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Command<'_>, Reply> {
         "HELP" => Ok(Command::Help),
         "AUTH" => auth(argument),
         "STARTTLS" => Ok(Command::StartTls),
-        "BDAT" => Ok(Command::Bdat),
+        "BDAT" => Ok(bdat(argument)),
         "EXPN" => Ok(Command::Expn),
         "ATRN" | "BURL" | "ETRN" | "LHLO" | "SAML" | "SEND" | "SOML" | "TURN" => Ok(Command::NotOffered),
         _ if line.ends_with(" HTTP/1.1") || line.ends_with(" HTTP/1.0") => Ok(Command::Http),
@@ -78,6 +81,20 @@ fn hello<'a>(argument: &str, command: Command<'a>) -> Result<Command<'a>, Reply>
 
 fn alone<'a>(argument: &str, command: Command<'a>) -> Result<Command<'a>, Reply> {
     if argument.is_empty() { Ok(command) } else { Err(reply::NO_ARGUMENT) }
+}
+
+/// RFC 3030 section 2: the size in decimal digits, then perhaps LAST.
+fn bdat(argument: &str) -> Command<'_> {
+    let (size, last) = match argument.split_once(' ') {
+        Some((size, word)) if word.trim().eq_ignore_ascii_case("LAST") => (size, true),
+        Some(_) => return Command::BadBdat,
+        None => (argument, false),
+    };
+    let digits = !size.is_empty() && size.bytes().all(|octet| octet.is_ascii_digit());
+    match size.parse() {
+        Ok(octets) if digits => Command::Bdat(Chunk { octets, last }),
+        _ => Command::BadBdat,
+    }
 }
 
 fn auth(argument: &str) -> Result<Command<'_>, Reply> {

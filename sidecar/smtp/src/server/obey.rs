@@ -21,6 +21,8 @@ impl Session {
             return None;
         }
         match command::parse(line) {
+            Ok(Command::Bdat(chunk)) => return self.bdat(chunk),
+            Ok(command) if matches!(self.state, State::Chunks(_)) => return self.between_chunks(&command),
             Ok(Command::Data) => return self.data(),
             Ok(Command::Mail(mail)) => return self.mail(mail),
             Ok(Command::Rcpt(address)) => return self.rcpt(address),
@@ -54,12 +56,12 @@ impl Session {
             Command::StartTls => self.complain(&reply::STARTTLS_REFUSED),
             Command::Expn => self.complain(&reply::EXPN_REFUSED),
             Command::NotOffered => self.complain(&reply::NOT_OFFERED),
-            // a client that does not wait sends the chunk right behind it: not to be read as commands
-            Command::Bdat => self.close(&reply::BDAT_REFUSED),
+            // its chunk is right behind it and cannot be told from commands
+            Command::BadBdat => self.close(&reply::BDAT_SYNTAX),
             // what follows was written by whoever led the web client here
             Command::Http => self.close(&reply::NOT_HTTP),
             // `obey` has seen to them: they alone give events
-            Command::Mail(_) | Command::Rcpt(_) | Command::Data => {}
+            Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Bdat(_) => {}
         }
     }
 
@@ -140,14 +142,43 @@ impl Session {
         }
     }
 
+    /// Between two chunks only what ends the message, or does nothing, has a place (RFC 3030 section
+    /// 2).
+    fn between_chunks(&mut self, command: &Command<'_>) -> Option<Event> {
+        match command {
+            Command::Ehlo | Command::Helo | Command::Rset => {
+                self.state = State::Greeted;
+                self.answer(command);
+                Some(Event::Dropped)
+            }
+            Command::Noop
+            | Command::Help
+            | Command::Vrfy
+            | Command::Quit
+            | Command::Http
+            | Command::BadBdat => {
+                self.answer(command);
+                None
+            }
+            _ => {
+                self.complain(&reply::WITHIN_CHUNKS);
+                None
+            }
+        }
+    }
+
     /// RCPT or DATA without a MAIL; one that was pipelined behind a refused MAIL (RFC 2920 section
     /// 3.1) is not counted as an error.
     fn out_of_order(&mut self) {
-        let reply = if matches!(self.state, State::Fresh) { reply::HELLO_FIRST } else { reply::MAIL_FIRST };
+        let reply = Self::out_of_order_reply(&self.state);
         if self.sender_refused {
             self.say(&reply);
         } else {
             self.complain(&reply);
         }
+    }
+
+    pub(super) fn out_of_order_reply(state: &State) -> Reply {
+        if matches!(state, State::Fresh) { reply::HELLO_FIRST } else { reply::MAIL_FIRST }
     }
 }

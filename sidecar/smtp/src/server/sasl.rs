@@ -1,12 +1,12 @@
-//! AUTH from apps that insist on it: PLAIN and LOGIN, gone through and ignored.
+//! AUTH from apps that insist on it: PLAIN, LOGIN and XOAUTH2, gone through and ignored.
 
 use crate::reply::{self, Reply};
 
 /// What the next line of the AUTH dialogue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// PLAIN's only response (RFC 4616).
-    Plain,
+    /// The only response of PLAIN (RFC 4616) and of XOAUTH2.
+    Only,
     /// LOGIN's user name.
     User,
     /// LOGIN's password.
@@ -17,7 +17,7 @@ impl Step {
     /// What is said to ask for this step.
     pub(super) fn challenge(self) -> Reply {
         match self {
-            Self::Plain => reply::CHALLENGE,
+            Self::Only => reply::CHALLENGE,
             Self::User => reply::CHALLENGE_USER,
             Self::Password => reply::CHALLENGE_PASSWORD,
         }
@@ -35,15 +35,15 @@ impl Step {
         }
         Ok(match self {
             Self::User => Some(Self::Password),
-            Self::Plain | Self::Password => None,
+            Self::Only | Self::Password => None,
         })
     }
 }
 
 /// Takes an AUTH command; gives the step to ask for, or `None` at the end.
 pub(super) fn begin(mechanism: &str, initial: Option<&str>) -> Result<Option<Step>, Reply> {
-    let first = if mechanism.eq_ignore_ascii_case("PLAIN") {
-        Step::Plain
+    let first = if ["PLAIN", "XOAUTH2"].iter().any(|one| mechanism.eq_ignore_ascii_case(one)) {
+        Step::Only
     } else if mechanism.eq_ignore_ascii_case("LOGIN") {
         Step::User
     } else {

@@ -3,7 +3,9 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    BareLineEndings, Declined, Event, Fed, Outcome, Shared,
+    Declined, Event, Fed, Outcome, Shared,
+    chunks::Chunk,
+    incoming::{Framing, Incoming},
     line::{Cut, LineReader},
     sasl::Step,
 };
@@ -29,8 +31,8 @@ pub struct Session {
     output: Vec<u8>,
     declined: Vec<Declined>,
     errors: u32,
-    deadline: Option<Instant>,
-    leaving: bool,
+    pub(super) deadline: Option<Instant>,
+    pub(super) leaving: bool,
 }
 
 /// What the session waits for.
@@ -45,6 +47,11 @@ pub struct Session {
 ///                          │ ◀──────────────────────────────────────┘              │
 ///                          │ ◀── too large, malformed ── Data                      │
 ///                          └───────────────────────── finish ──────────────────────┘
+///
+///   Mail ── BDAT ─▶ DecidingChunk ── permit ─▶ Chunk ◀── BDAT ──▶ Chunks ── RSET, EHLO ─▶ Greeted
+///                        │ refuse               │ last
+///                        └─▶ Skip ─▶ Greeted    └─▶ Held
+///   any ── BDAT out of turn ─▶ Skip ─▶ as before
 ///   any ── QUIT, too many errors, timeout, shutdown ──▶ Closed
 /// ```
 ///
@@ -65,36 +72,20 @@ pub(super) enum State {
     Sasl(Step),
     /// The caller's decision whether the message may come; `early` if more came before it.
     Deciding { early: bool },
-    /// The message.
+    /// The message, by DATA.
     Data(Incoming),
+    /// The caller's decision whether the message may come, whose first chunk is already on its way.
+    DecidingChunk(Chunk),
+    /// The octets of a chunk.
+    Chunk(Incoming, Chunk),
+    /// The next chunk.
+    Chunks(Incoming),
+    /// The octets of a chunk that nobody wants.
+    Skip { left: u64, behind: Box<State>, reply: Reply },
     /// What became of the message.
     Held,
     /// Nothing more.
     Closed,
-}
-
-/// A message on its way in.
-pub(super) struct Incoming {
-    unstuffer: Unstuffer,
-    size: u64,
-    unfit: Option<Unfit>,
-    until: Instant,
-}
-
-/// Why the rest of a message is skipped.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unfit {
-    TooLarge,
-    Malformed,
-}
-
-impl Unfit {
-    fn reply(self) -> &'static Reply {
-        match self {
-            Self::TooLarge => &reply::TOO_LARGE,
-            Self::Malformed => &reply::BARE_ENDING_IN_MESSAGE,
-        }
-    }
 }
 
 impl Session {
@@ -131,16 +122,23 @@ impl Session {
     pub fn feed(&mut self, input: &[u8], body: &mut Vec<u8>, now: Instant) -> Fed {
         let mut fed = Fed { consumed: 0, event: None };
         // at least one step, so that a caller who writes nothing is not stuck
-        while fed.event.is_none() && fed.consumed < input.len() {
+        while fed.event.is_none() && (fed.consumed < input.len() || self.is_due()) {
             let rest = &input[fed.consumed..];
             match &self.state {
-                State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) => {
+                State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) | State::Chunks(_) => {
                     fed.consumed += self.feed_line(rest, &mut fed.event, now);
                 }
+                State::Chunk(..) => {
+                    let (consumed, event) = self.feed_chunk(rest, body, now);
+                    fed.consumed += consumed;
+                    fed.event = event;
+                }
+                State::Skip { .. } => fed.consumed += self.feed_skipped(rest, now),
                 State::Data(_) => fed.consumed += self.feed_body(rest, body, &mut fed.event, now),
                 State::Sender(_)
                 | State::Recipient(..)
                 | State::Deciding { .. }
+                | State::DecidingChunk(_)
                 | State::Held
                 | State::Closed => break,
             }
@@ -185,6 +183,10 @@ impl Session {
                 self.receive(now);
                 Ok(())
             }
+            State::DecidingChunk(chunk) => {
+                self.receive_chunk(chunk, now);
+                Ok(())
+            }
             other => {
                 self.state = other;
                 Err(OutOfTurn)
@@ -193,15 +195,25 @@ impl Session {
     }
 
     fn receive(&mut self, now: Instant) {
-        let timeouts = self.settings.timeouts;
         self.say(&reply::SEND_BODY);
-        self.state = State::Data(Incoming {
-            unstuffer: Unstuffer::default(),
-            size: 0,
-            unfit: None,
-            until: now + timeouts.message,
+        let until = now + self.settings.timeouts.message;
+        self.state = State::Data(Incoming::begin(Framing::Dots(Unstuffer::default()), until));
+        self.patient_for_block(now);
+    }
+
+    /// Begins the time in which the next piece of a message must come.
+    pub(super) fn patient_for_block(&mut self, now: Instant) {
+        let block = now + self.settings.timeouts.data_block;
+        self.deadline = Some(match &self.state {
+            State::Data(incoming) | State::Chunk(incoming, _) => incoming.until.min(block),
+            _ => block,
         });
-        self.deadline = Some(now + timeouts.data_block.min(timeouts.message));
+    }
+
+    /// Whether there is something to do without any input: a chunk of no octets.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        matches!(&self.state, State::Chunk(_, Chunk { octets: 0, .. }) | State::Skip { left: 0, .. })
     }
 
     /// Says what was decided, and goes on from there.
@@ -234,6 +246,10 @@ impl Session {
                 return Ok(());
             }
             State::Deciding { early } => early,
+            State::DecidingChunk(chunk) => {
+                self.skip(chunk, State::Greeted, refusal.as_reply().clone());
+                return Ok(());
+            }
             other => {
                 self.state = other;
                 return Err(OutOfTurn);
@@ -269,7 +285,11 @@ impl Session {
             State::Sender(_)
             | State::Recipient(..)
             | State::Deciding { .. }
+            | State::DecidingChunk(_)
             | State::Data(_)
+            | State::Chunk(..)
+            | State::Chunks(_)
+            | State::Skip { .. }
             | State::Held
             | State::Closed => {}
         }
@@ -282,9 +302,17 @@ impl Session {
             State::Sender(_)
             | State::Recipient(..)
             | State::Deciding { .. }
+            | State::DecidingChunk(_)
             | State::Held
             | State::Closed => None,
-            State::Fresh | State::Greeted | State::Mail(_) | State::Sasl(_) | State::Data(_) => self.deadline,
+            State::Fresh
+            | State::Greeted
+            | State::Mail(_)
+            | State::Sasl(_)
+            | State::Data(_)
+            | State::Chunk(..)
+            | State::Chunks(_)
+            | State::Skip { .. } => self.deadline,
         }
     }
 
@@ -362,22 +390,11 @@ impl Session {
         now: Instant,
     ) -> usize {
         let State::Data(incoming) = &mut self.state else { return 0 };
-        let before = body.len();
-        let fed = incoming.unstuffer.feed(input, body);
-        incoming.size += (body.len() - before) as u64;
-        let refuses = self.settings.bare_line_endings == BareLineEndings::Refuse;
-        if incoming.unfit.is_none() && incoming.size > self.settings.max_message_bytes {
-            incoming.unfit = Some(Unfit::TooLarge);
-            *event = Some(Event::TooLarge);
-        } else if incoming.unfit.is_none() && refuses && incoming.unstuffer.met_bare_ending() {
-            incoming.unfit = Some(Unfit::Malformed);
-            *event = Some(Event::Malformed);
-        }
-        if incoming.unfit.is_some() {
-            body.truncate(before);
-        }
-        self.deadline = Some(incoming.until.min(now + self.settings.timeouts.data_block));
-        match (fed.ended, incoming.unfit) {
+        let (consumed, ended, told) = incoming.take_dotted(input, body, &self.settings);
+        let unfit = incoming.unfit();
+        *event = told;
+        self.patient_for_block(now);
+        match (ended, unfit) {
             (false, _) => {}
             (true, Some(unfit)) => self.conclude(unfit.reply(), now),
             (true, None) => {
@@ -385,11 +402,11 @@ impl Session {
                 *event = Some(Event::End);
             }
         }
-        fed.consumed
+        consumed
     }
 
     /// Answers a message, or the question for it.
-    fn conclude(&mut self, reply: &Reply, now: Instant) {
+    pub(super) fn conclude(&mut self, reply: &Reply, now: Instant) {
         // the caller knows of it, by its own decision or by an event
         reply.write_to(&mut self.output);
         self.state = State::Greeted;
@@ -412,6 +429,10 @@ impl fmt::Debug for Session {
             State::Sasl(_) => "sasl",
             State::Deciding { .. } => "deciding",
             State::Data(_) => "data",
+            State::DecidingChunk(_) => "deciding chunk",
+            State::Chunk(..) => "chunk",
+            State::Chunks(_) => "chunks",
+            State::Skip { .. } => "skip",
             State::Held => "held",
             State::Closed => "closed",
         };
