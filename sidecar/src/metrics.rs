@@ -34,6 +34,7 @@ pub struct Metrics {
     recipients: IntCounterVec,
     message_bytes: IntCounterVec,
     auth_failures: IntCounterVec,
+    denials: IntCounterVec,
     config_loads: IntCounterVec,
     token_expiry: IntGaugeVec,
     token_requests: IntCounterVec,
@@ -81,6 +82,11 @@ impl Metrics {
                 "auth_failures_total",
                 "Messages not sent because authentication failed, by stage and reason.",
                 &["stage", "reason"],
+            )?,
+            denials: all.counters(
+                "denials_total",
+                "Senders, recipients and messages that were refused by the sender's rules, by the rule.",
+                &["reason"],
             )?,
             config_loads: all.counters(
                 "config_loads_total",
@@ -165,6 +171,11 @@ impl Metrics {
     pub fn token_requested(&self, failure: Option<&'static str>) {
         let (result, reason) = failure.map_or(("success", ""), |reason| ("error", reason));
         self.token_requests.with_label_values(&[result, reason]).inc();
+    }
+
+    /// Counts one refusal by the sender's rules.
+    pub fn denied(&self, reason: &'static str) {
+        self.denials.with_label_values(&[reason]).inc();
     }
 
     /// Notes how long one message took from the final dot to the answer.

@@ -20,14 +20,14 @@ use std::time::Duration;
 use mail_egress_entra::dial::{Deadline, Resolver, connect};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_smtp::OutOfTurn;
-use mail_egress_smtp::client::{Attempt, Failure, Lost, Message, Phase};
+use mail_egress_smtp::client::{Attempt, Failure, Lost, Phase};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use judge::{judge, troubled};
 
 use crate::drain::Drain;
-use crate::message::body::Body;
+use crate::message::outgoing::Outgoing;
 use crate::metrics::Metrics;
 use crate::sender::clearance::Clearance;
 use crate::sender::follow::Current;
@@ -125,20 +125,18 @@ impl Upstream {
     pub async fn hand_over(
         &self,
         cleared: &Clearance,
-        message: Message,
-        body: &Body,
+        outgoing: &Outgoing<'_>,
         place: Place,
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
-        let handing = self.handed(cleared, message, body, place, times);
+        let handing = self.handed(cleared, outgoing, place, times);
         timeout(BEFORE_DOT, handing).await.unwrap_or(Err(Trouble::Slow))
     }
 
     async fn handed(
         &self,
         cleared: &Clearance,
-        message: Message,
-        body: &Body,
+        outgoing: &Outgoing<'_>,
         place: Place,
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
@@ -147,7 +145,7 @@ impl Upstream {
         times.connect = began.elapsed();
         if let Some(mut carrier) = warm {
             let began = Instant::now();
-            let ended = carrier.connection.send_undotted(message.clone(), body).await;
+            let ended = carrier.connection.send_undotted(outgoing).await;
             times.transfer = began.elapsed();
             if !is_dead(&ended) {
                 return self.handed_over(ended, carrier, place);
@@ -161,7 +159,7 @@ impl Upstream {
             Err(attempt) => return Ok(Handed::Over(attempt)),
         };
         let began = Instant::now();
-        let ended = carrier.connection.send_undotted(message, body).await;
+        let ended = carrier.connection.send_undotted(outgoing).await;
         times.transfer = began.elapsed();
         self.handed_over(ended, carrier, place)
     }

@@ -4,15 +4,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mail_egress_smtp::client::Message;
+use mail_egress_diagnosis::{Class, reason};
 use mail_egress_smtp::server::Outcome;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::account;
+use super::outgoing::Outgoing;
 use super::patience::{Again, Patience};
 use super::refusal::Refusal;
 use super::submission::{Submission, Submissions};
-use super::trace;
 use crate::clock::now;
 use crate::sender::clearance::Clearance;
 use crate::upstream::gate::Place;
@@ -22,9 +22,6 @@ use crate::upstream::{Handed, judge, troubled};
 const WAIT_BEHIND: Duration = Duration::from_secs(30);
 /// The wait for another token, where the sidecar asks for its own.
 const WAIT_FOR_TOKEN: Duration = Duration::from_secs(10);
-/// Where the Message-ID is looked for.
-const HEAD: usize = 64 * 1024;
-
 impl Submissions {
     /// Behind the app's dot: sends the message on, and says what the app is told. Counts and logs
     /// it.
@@ -44,6 +41,15 @@ impl Submissions {
         let mut place = submission.place.take();
         let mut used = None;
         let mut gone = pin!(gone);
+        let outgoing = match self.prepared(&submission).await {
+            Ok(outgoing) => outgoing,
+            Err(refusal) => {
+                let outcome = Err(refusal);
+                account.close(&self.metrics, &submission, &outcome, began.elapsed());
+                return outcome.err().map(|refusal| Outcome::Refused(refusal.reply()));
+            }
+        };
+        account.message_id.clone_from(&outgoing.message_id);
         let outcome = loop {
             let handed = tokio::select! {
                 biased;
@@ -51,7 +57,7 @@ impl Submissions {
                     self.abandoned(&submission);
                     return None;
                 }
-                handed = self.handed(&submission, place.take(), &mut used, &mut account) => handed,
+                handed = self.handed(&outgoing, place.take(), &mut used, &mut account) => handed,
             };
             let outcome = match handed {
                 Ok(handed) => judge(handed.conclude(&mut account.times).await),
@@ -73,9 +79,6 @@ impl Submissions {
             account.attempts += 1;
             tracing::debug!(id = %submission.id, reason = refusal.reason, ?again, "the relay is asked once more");
         };
-        // only for the log: what cannot be read has made the outcome already
-        let head = submission.body.head(HEAD).await.unwrap_or_default();
-        account.message_id = trace::message_id(&head).unwrap_or_default();
         account.close(&self.metrics, &submission, &outcome, began.elapsed());
         Some(match outcome {
             Ok(accepted) => Outcome::Accepted(accepted),
@@ -83,17 +86,26 @@ impl Submissions {
         })
     }
 
+    /// The message as the rules in force let it leave.
+    async fn prepared<'a>(&self, submission: &'a Submission) -> Result<Outgoing<'a>, Refusal> {
+        self.cleared()?;
+        let loaded = self.loaded().ok_or(Refusal::of(reason::MAIL_SENDER_MISSING))?;
+        let prepared = Outgoing::prepare(submission, &loaded).await;
+        prepared.inspect_err(|refusal| {
+            if refusal.class == Class::Permanent {
+                self.metrics.denied(refusal.reason);
+            }
+        })
+    }
+
     /// All that can still be taken back.
     async fn handed(
         &self,
-        submission: &Submission,
+        outgoing: &Outgoing<'_>,
         place: Option<Place>,
         used: &mut Option<Clearance>,
         account: &mut account::Account,
     ) -> Result<Handed, Refusal> {
-        if let Some(full) = submission.body.fault() {
-            return Err(Refusal::of(full.reason()));
-        }
         let waited = Instant::now();
         let place = match place {
             Some(place) => place,
@@ -102,8 +114,7 @@ impl Submissions {
         account.wait = waited.elapsed();
         // anew: since the 354 the token may have been renewed, or the sender suspended
         let cleared = used.insert(self.cleared()?);
-        let message = Message { envelope: submission.envelope.clone(), content: submission.body.content() };
-        let handing = self.upstream.hand_over(cleared, message, &submission.body, place, &mut account.times);
+        let handing = self.upstream.hand_over(cleared, outgoing, place, &mut account.times);
         handing.await.map_err(|trouble| troubled(&trouble))
     }
 

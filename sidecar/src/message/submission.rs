@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
+use mail_egress_policy::Denied;
 use mail_egress_smtp::server::Declined;
 use mail_egress_smtp::{Address, Envelope, ReversePath};
 use tokio::sync::watch;
@@ -15,11 +16,13 @@ use tokio::time::Instant;
 use crate::drain::Drain;
 use crate::message::account;
 use crate::message::body::{Body, Store};
+use crate::message::outgoing::denied;
 use crate::message::refusal::Refusal;
-use crate::message::trace::{self, QueueId, QueueIds, received};
+use crate::message::trace::{self, QueueId, QueueIds};
 use crate::metrics::Metrics;
 use crate::sender::clearance::{Clearance, decide, token_end};
 use crate::sender::follow::Current;
+use crate::sender::loaded::Loaded;
 use crate::upstream::Upstream;
 use crate::upstream::gate::{Gate, Place};
 
@@ -82,13 +85,32 @@ impl fmt::Debug for Submission {
 
 impl Submissions {
     /// Whether the app may send as this sender, as far as can be told at MAIL.
-    pub fn may_send_as(&self, _from: &ReversePath) -> Result<(), Refusal> {
-        Ok(())
+    ///
+    /// Without a configuration nothing is known of it: that is told when the message is to come.
+    pub fn may_send_as(&self, from: &ReversePath) -> Result<(), Refusal> {
+        let decided = self.loaded().map(|loaded| loaded.policy.sender(&from.to_string()));
+        self.told(decided.map(|decided| decided.map(drop)))
     }
 
     /// Whether the app may send to this recipient.
-    pub fn may_send_to(&self, _to: &Address) -> Result<(), Refusal> {
-        Ok(())
+    pub fn may_send_to(&self, to: &Address) -> Result<(), Refusal> {
+        self.told(self.loaded().map(|loaded| loaded.policy.recipient(to.as_str())))
+    }
+
+    fn told(&self, decided: Option<Result<(), Denied>>) -> Result<(), Refusal> {
+        let refused = decided.unwrap_or(Ok(())).map_err(|why| denied(&why));
+        refused.inspect_err(|refusal| {
+            self.metrics.denied(refusal.reason);
+            tracing::info!(reason = refusal.reason, why = refusal.sentence, "refused by the sender's rules");
+        })
+    }
+
+    /// The configuration in force.
+    pub(super) fn loaded(&self) -> Option<Arc<Loaded>> {
+        match &*self.current.borrow() {
+            Current::Usable(loaded) => Some(Arc::clone(loaded)),
+            Current::Missing | Current::Unusable(_) => None,
+        }
     }
 
     /// Before the 354: the configuration must allow it, room must be free and a place upstream
@@ -96,8 +118,7 @@ impl Submissions {
     pub async fn admit(&self, envelope: Envelope) -> Result<Submission, Refusal> {
         let id = self.ids.next(Timestamp::now());
         match self.admitted(&envelope).await {
-            Ok((mut body, place)) => {
-                body.push(received(&id, envelope.smtputf8, Timestamp::now()).as_bytes()).await;
+            Ok((body, place)) => {
                 Ok(Submission { id, envelope, body, permitted: Instant::now(), place: Some(place) })
             }
             Err(refusal) => {

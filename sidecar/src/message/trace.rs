@@ -30,8 +30,9 @@ impl fmt::Display for QueueId {
     }
 }
 
-/// Octets that are kept free for [`received`], which is never longer.
-pub const ROOM: u64 = 256;
+/// Octets that are kept free for [`received`] and for the fields by which a header is completed or
+/// rewritten.
+pub const ROOM: u64 = 2048;
 
 /// The `Received:` line (RFC 5321 section 4.4), ending in CRLF.
 ///
@@ -44,25 +45,6 @@ pub fn received(id: &QueueId, smtputf8: bool, now: Timestamp) -> String {
     // fails only beyond the year 9999
     let date = rfc2822::to_string(&now.to_zoned(TimeZone::UTC)).unwrap_or_default();
     format!("Received: from localhost by mail-egress with {protocol} id {id};\r\n\t{date}\r\n")
-}
-
-/// The message's own Message-ID, for the log, where its header section has one in `start`.
-#[must_use]
-pub fn message_id(start: &[u8]) -> Option<String> {
-    const NAME: &[u8] = b"message-id:";
-    let mut lines = start.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii_end);
-    let mut header = lines.by_ref().take_while(|line| !line.is_empty()).peekable();
-    while let Some(line) = header.next() {
-        let Some((name, value)) = line.split_at_checked(NAME.len()) else { continue };
-        if name.eq_ignore_ascii_case(NAME) {
-            // a long id may stand alone on a folded line
-            let mut folded =
-                || header.next().filter(|line| line.starts_with(b" ") || line.starts_with(b"\t"));
-            let value = if value.trim_ascii().is_empty() { folded()? } else { value };
-            return Some(mail_egress_diagnosis::words(&String::from_utf8_lossy(value)));
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -91,14 +73,5 @@ mod tests {
         let now = Timestamp::now();
         let ids = QueueIds::default();
         assert_ne!(ids.next(now), ids.next(now));
-    }
-    #[test]
-    fn finds_the_message_id_in_the_header_only() {
-        let id = |text: &str| message_id(text.as_bytes());
-        assert_eq!(id("From: a\r\nMessage-Id: <1@a>\r\n\r\n").as_deref(), Some("<1@a>"));
-        assert_eq!(id("MESSAGE-ID:\r\n\t<long@a>\r\n\r\n").as_deref(), Some("<long@a>"));
-        assert_eq!(id("From: a\r\n\r\nMessage-ID: <1@a>\r\n"), None);
-        assert_eq!(id("Message-ID:\r\nFrom: a\r\n\r\n"), None);
-        assert_eq!(id(""), None);
     }
 }

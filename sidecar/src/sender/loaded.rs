@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use mail_egress_config::{Route, SenderFile, SmtpRoute, write};
+use mail_egress_config::{BareLineEndings, Limits, Route, SenderFile, SmtpRoute, write};
 use mail_egress_entra::tls;
+use mail_egress_policy::Policy;
 use mail_egress_smtp::{Address, server};
 use rustls::ClientConfig;
 
@@ -21,8 +22,10 @@ pub struct Loaded {
     /// TLS towards the relay, or why there is none. Kept from file to file while the CA bundle
     /// stays, so that TLS sessions are resumed.
     pub tls: Result<Arc<ClientConfig>, Arc<str>>,
-    /// What the sessions tell the app: SIZE.
+    /// What the sessions tell the app: SIZE, and how many recipients.
     pub session: Arc<server::Settings>,
+    /// Who the app may send as, and to.
+    pub policy: Policy,
     /// The same from file to file while nothing but the token changes.
     pub generation: Generation,
     /// The tokens that were asked for here, and those that the relay has refused.
@@ -55,13 +58,30 @@ impl Loaded {
         let usual = server::Settings::default();
         let route_takes = smtp(&file).map_or(usual.max_message_bytes, |route| route.max_message_bytes);
         let max_message_bytes = announced(route_takes, budget);
-        let session = Arc::new(server::Settings { max_message_bytes, ..usual });
+        let limits = file.limits.or(Limits::EXCHANGE_ONLINE);
+        let max_recipients = limits
+            .recipients_per_message
+            .map_or(usual.max_recipients, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let bare_line_endings = match file.delivery.bare_line_endings {
+            BareLineEndings::Normalize => server::BareLineEndings::Normalize,
+            BareLineEndings::Refuse => server::BareLineEndings::Refuse,
+        };
+        // so many of a usual length
+        let max_recipient_octets = usual.max_recipient_octets.max(max_recipients.saturating_mul(64));
+        let session = Arc::new(server::Settings {
+            max_message_bytes,
+            max_recipients,
+            max_recipient_octets,
+            bare_line_endings,
+            ..usual
+        });
+        let policy = Policy::new(&file.mailbox, &file.rules);
         let generation = match before {
             Some(before) if differ_in_the_token_alone(&before.file, &file) => before.generation.clone(),
             Some(_) | None => Generation::default(),
         };
         let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
-        Ok(Self { file, mailbox, tls, session, generation, tokens })
+        Ok(Self { file, mailbox, tls, session, policy, generation, tokens })
     }
 
     /// The way out, unless the sender is unready.
@@ -103,7 +123,7 @@ mod tests {
         let text = format!(
             r#"{{"format": 1, "sender": {{"namespace": "shop", "name": "billing"}}, "mailbox": "{mailbox}",
                  "state": "ready", "route": {{"exchangeOnline": {{"name": "r", "host": "relay.test", "port": 587,
-                 {ca_bundle} "maxMessageBytes": 1000}}}}}}"#
+                 {ca_bundle} "maxMessageBytes": 4000}}}}}}"#
         );
         mail_egress_config::parse(text.as_bytes()).unwrap()
     }
@@ -113,7 +133,7 @@ mod tests {
         let piece = PIECE as u64;
         let told =
             |budget| Loaded::new(file("a@contoso.com", ""), budget, None).unwrap().session.max_message_bytes;
-        assert_eq!((told(MOST), told(piece + 999)), (1000 - trace::ROOM, 999 - trace::ROOM));
+        assert_eq!((told(MOST), told(piece + 3999)), (4000 - trace::ROOM, 3999 - trace::ROOM));
         assert_eq!(told(piece), 1);
     }
 

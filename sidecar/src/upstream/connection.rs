@@ -6,7 +6,7 @@ use std::time::Duration;
 use mail_egress_entra::dial::{Deadline, handshake};
 use mail_egress_entra::fault::{Fault, Peer, Phase};
 use mail_egress_smtp::OutOfTurn;
-use mail_egress_smtp::client::{Action, Attempt, Dialogue, Message, Security, Settings, Timeouts};
+use mail_egress_smtp::client::{Action, Attempt, Dialogue, Security, Settings, Timeouts};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
@@ -15,7 +15,7 @@ use super::Trouble;
 use super::line::{Cut, Line};
 use crate::clock::now;
 use crate::drain::Drain;
-use crate::message::body::Body;
+use crate::message::outgoing::Outgoing;
 use crate::sender::clearance::Clearance;
 
 /// What is framed and written at a time.
@@ -86,10 +86,9 @@ impl Connection {
     /// before, and the relay has nothing of it.
     pub(super) async fn send_undotted(
         &mut self,
-        message: Message,
-        body: &Body,
+        outgoing: &Outgoing<'_>,
     ) -> Result<Option<Attempt>, Trouble> {
-        let action = match self.dialogue.send(message, now())? {
+        let action = match self.dialogue.send(outgoing.message(), now())? {
             Some(action) => action,
             None => self.line.action(&mut self.dialogue).await.map_err(|cut| self.trouble(cut))?,
         };
@@ -99,15 +98,25 @@ impl Connection {
             Action::StartTls | Action::Ready => return Err(OutOfTurn.into()),
         }
         let mut out = Vec::with_capacity(BLOCK + BLOCK / 8);
-        let mut reader = body.reader(0);
-        while let Some(piece) = reader.next().await.map_err(Trouble::Unread)? {
+        // the head waits for the first piece, so that a small message is one write
+        for block in outgoing.head().chunks(BLOCK) {
+            self.dialogue.body(block, &mut out, now())?;
+        }
+        let mut rest = outgoing.rest();
+        while let Some(piece) = rest.next().await.map_err(Trouble::Unread)? {
             for block in piece.chunks(BLOCK) {
-                out.clear();
                 self.dialogue.body(block, &mut out, now())?;
                 let heard = self.line.exchange(&out, &mut self.dialogue).await;
                 if let Some(action) = heard.map_err(|cut| self.trouble(cut))? {
                     return finished(action).map(Some);
                 }
+                out.clear();
+            }
+        }
+        if !out.is_empty() {
+            let heard = self.line.exchange(&out, &mut self.dialogue).await;
+            if let Some(action) = heard.map_err(|cut| self.trouble(cut))? {
+                return finished(action).map(Some);
             }
         }
         Ok(None)

@@ -15,14 +15,15 @@ async fn carries_a_message_to_the_relay_unchanged_but_for_the_trace() {
     let relay = Relay::start(Way::Good).await;
     let sidecar = Running::with(&relay).await;
     let mut app = App::with_envelope(sidecar.smtp).await;
-    let reply = app.send("Subject: x\r\n\r\nhello\r\n..a dot\r\n").await;
+    const FIELDS: &str = "From: billing@contoso.com\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@contoso.com>\r\n";
+    let reply = app.send(&format!("{FIELDS}Subject: x\r\n\r\nhello\r\n..a dot\r\n")).await;
     assert_eq!(reply, "250 2.0.0 OK <1@relay> [Hostname=relay]");
 
     let message = &relay.seen().messages[0];
-    let (trace, rest) = message.split_at(message.find("Subject:").unwrap());
+    let (trace, rest) = message.split_at(message.find("From:").unwrap());
     assert!(trace.starts_with("Received: from localhost by mail-egress with ESMTP id "), "{trace}");
     assert_eq!(trace.lines().count(), 2);
-    assert_eq!(rest, "Subject: x\r\n\r\nhello\r\n..a dot\r\n");
+    assert_eq!(rest, format!("{FIELDS}Subject: x\r\n\r\nhello\r\n..a dot\r\n"));
     sidecar.metric(r#"mail_egress_messages_total{reason="Accepted",result="accepted"} 1"#).await;
     sidecar.metric("mail_egress_sessions 1").await;
     assert_eq!(app.say("QUIT").await, "221 2.0.0 bye");

@@ -57,7 +57,7 @@ async fn what_can_never_be_held_is_said_in_ehlo_and_refused_for_good() {
     let relay = Relay::start(Way::Good).await;
     let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(2 * PIECE)).await;
     let mut app = App::connect(sidecar.smtp).await;
-    assert!(app.say("EHLO app").await.contains("\n250-SIZE 16128\n"));
+    assert!(app.say("EHLO app").await.contains("\n250-SIZE 14336\n"));
     let reply = app.say("MAIL FROM:<billing@contoso.com> SIZE=16129").await;
     assert!(reply.starts_with("552 5.3.4 "), "{reply}");
 }

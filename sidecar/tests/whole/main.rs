@@ -16,5 +16,6 @@ mod delivers;
 mod drains;
 mod limits;
 mod refuses_before_tls;
+mod rules;
 mod spills;
 mod stalls;

@@ -1,0 +1,96 @@
+//! A message as it leaves: what the rules made of its envelope and header, and the body behind.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use mail_egress_policy::{Context, Denied, Sender};
+use mail_egress_smtp::client::Message;
+use mail_egress_smtp::{Envelope, ReversePath};
+
+use super::body::Body;
+use super::refusal::Refusal;
+use super::submission::Submission;
+use super::trace::received;
+use crate::sender::loaded::Loaded;
+
+/// The longest header section that is read, and one octet more, by which a longer one is known.
+const LONGEST_HEADER: usize = 256 * 1024 + 1;
+
+/// A message as it leaves. Its `Debug` tells nothing of it.
+pub struct Outgoing<'a> {
+    envelope: Envelope,
+    /// What goes out in place of the body's first `skip` octets.
+    head: Vec<u8>,
+    skip: u64,
+    body: &'a Body,
+    /// For the log.
+    pub message_id: String,
+}
+
+impl<'a> Outgoing<'a> {
+    /// Applies the sender's rules: the envelope's sender becomes the mailbox unless it may stay, the
+    /// header is completed or rewritten, and a trace line put before it.
+    ///
+    /// # Errors
+    /// Why the message may not leave, or cannot be read.
+    pub async fn prepare(submission: &'a Submission, loaded: &Loaded) -> Result<Self, Refusal> {
+        let Submission { id, envelope, body, .. } = submission;
+        if let Some(full) = body.fault() {
+            return Err(Refusal::of(full.reason()));
+        }
+        let mut envelope = envelope.clone();
+        match loaded.policy.sender(&envelope.from.to_string()).map_err(|why| denied(&why))? {
+            Sender::Kept => {}
+            Sender::Mailbox => envelope.from = ReversePath::Address(loaded.mailbox.clone()),
+        }
+        let head = body.head(LONGEST_HEADER).await;
+        let head = head.map_err(|_| Refusal::of(mail_egress_diagnosis::reason::SPILL_DISK_FAILED))?;
+        let header = usize::try_from(body.content().header_size).unwrap_or(usize::MAX);
+        let now = Timestamp::now();
+        let domain = loaded.mailbox.as_str().rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        let context = Context {
+            now,
+            message_id: &format!("{id}@{domain}"),
+            received: &received(id, envelope.smtputf8, now),
+        };
+        let edit = loaded
+            .policy
+            .header(head.get(..header).unwrap_or(&head), &context)
+            .map_err(|why| denied(&why))?;
+        Ok(Self { envelope, head: edit.head, skip: edit.replaces, body, message_id: edit.message_id })
+    }
+
+    /// What the relay is told about it.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        let content = self.body.content().with_head(&self.head, self.skip);
+        Message { envelope: self.envelope.clone(), content }
+    }
+
+    /// The header lines that go out first.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// What goes out behind them.
+    #[must_use]
+    pub fn rest(&self) -> super::body::Reader<'_> {
+        self.body.reader(self.skip)
+    }
+}
+
+/// The same for the app, which alone is told of addresses.
+pub fn denied(denied: &Denied) -> Refusal {
+    let refusal = Refusal::from(denied.diagnosis());
+    match denied.whom() {
+        Some(whom) => refusal.naming(format!("It is about <{whom}>")),
+        None => refusal,
+    }
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("body", &self.body).field("skip", &self.skip).finish_non_exhaustive()
+    }
+}
