@@ -7,7 +7,7 @@ DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 BED := $(CARGO) run --quiet -p mail-egress-tests --bin
 
 .DEFAULT_GOAL := help
-.PHONY: help try demo test fmt lint deny unit scenarios cluster-tests cluster-up cluster-down clean-cluster generate
+.PHONY: help try demo bench test fmt lint deny unit scenarios cluster-tests cluster-up cluster-down clean-cluster generate
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ try: ## Lab and sidecar on loopback, without Kubernetes or root: send a mail wit
 demo: ## A real cluster, an app with one label, its mail delivered (as root; the first time takes minutes)
 	@$(CARGO) build -p mail-egress-sidecar -p mail-egress-operator -p mail-egress-tests --bins
 	@$(BED) demo
+
+bench: ## Speed and memory beside the direct path (docs/benchmarks.md; BENCH=--quick for a short run)
+	@$(CARGO) build --release -p mail-egress-sidecar
+	@$(CARGO) run --quiet --profile bench-tools -p mail-egress-tests --bin bench -- $(BENCH)
 
 test: fmt lint deny unit scenarios cluster-tests ## Everything that CI runs
 
