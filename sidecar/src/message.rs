@@ -4,6 +4,7 @@ pub mod account;
 pub mod body;
 pub mod budget;
 pub mod delivery;
+pub mod limits;
 pub mod outgoing;
 pub mod patience;
 pub mod refusal;

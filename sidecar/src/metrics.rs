@@ -35,6 +35,9 @@ pub struct Metrics {
     message_bytes: IntCounterVec,
     auth_failures: IntCounterVec,
     denials: IntCounterVec,
+    held_back: IntCounterVec,
+    throttles: IntCounterVec,
+    held: IntGauge,
     config_loads: IntCounterVec,
     token_expiry: IntGaugeVec,
     token_requests: IntCounterVec,
@@ -88,6 +91,17 @@ impl Metrics {
                 "Senders, recipients and messages that were refused by the sender's rules, by the rule.",
                 &["reason"],
             )?,
+            held_back: all.counters(
+                "held_back_total",
+                "Messages that were told to come back later, by the limit.",
+                &["reason"],
+            )?,
+            throttles: all.counters(
+                "throttles_total",
+                "Times that the relay asked for less or slower mail, by its reason.",
+                &["reason"],
+            )?,
+            held: all.gauge("held_messages", "Messages that wait for their turn.")?,
             config_loads: all.counters(
                 "config_loads_total",
                 "Changes of the configuration file that were seen, by what they brought.",
@@ -176,6 +190,21 @@ impl Metrics {
     /// Counts one refusal by the sender's rules.
     pub fn denied(&self, reason: &'static str) {
         self.denials.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts one message that was told to come back later.
+    pub fn held_back(&self, reason: &'static str) {
+        self.held_back.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts one complaint of the relay about the pace.
+    pub fn throttled(&self, reason: &'static str) {
+        self.throttles.with_label_values(&[reason]).inc();
+    }
+
+    /// Says how many messages wait for their turn.
+    pub fn holding(&self, messages: usize) {
+        self.held.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     /// Notes how long one message took from the final dot to the answer.

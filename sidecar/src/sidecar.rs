@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail_egress_config::Limits;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -19,7 +20,7 @@ use crate::sender::announce;
 use crate::sender::follow::{Current, Follower, Seen};
 use crate::sender::tokens;
 use crate::upstream::Upstream;
-use crate::upstream::gate::{CONNECTIONS, Gate};
+use crate::upstream::gate::Gate;
 
 /// After the time to drain, for the last replies to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -78,7 +79,7 @@ impl Sidecar {
             current,
             metrics: Arc::clone(&metrics),
             store,
-            gate: Gate::new(CONNECTIONS),
+            gate: Gate::new(Limits::EXCHANGE_ONLINE),
             upstream: Upstream::new(metrics, drain.clone()),
             drain,
             ids: QueueIds::default(),

@@ -13,6 +13,7 @@ mod judge;
 mod line;
 mod open;
 mod pool;
+pub mod signal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -225,6 +226,7 @@ impl Handed {
             Self::Undotted(undotted) => *undotted,
         };
         let began = Instant::now();
+        place.sent();
         let attempt = carrier.connection.dot().await;
         times.transfer += began.elapsed();
         part(carrier, place, attempt.is_ok().then_some(&pool));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mail_egress_diagnosis::{Class, reason};
+use mail_egress_smtp::client::Accepted;
 use mail_egress_smtp::server::Outcome;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -16,6 +17,7 @@ use super::submission::{Submission, Submissions};
 use crate::clock::now;
 use crate::sender::clearance::Clearance;
 use crate::upstream::gate::Place;
+use crate::upstream::signal::signal;
 use crate::upstream::{Handed, judge, troubled};
 
 /// The wait for a place behind the dot, where the one from before had to be given back.
@@ -39,7 +41,7 @@ impl Submissions {
         let mut account = account::Account::begin(submission.permitted.elapsed());
         let mut patience = Patience::new(began.into_std());
         let mut place = submission.place.take();
-        let mut used = None;
+        let (mut used, mut last) = (None, None);
         let mut gone = pin!(gone);
         let outgoing = match self.prepared(&submission).await {
             Ok(outgoing) => outgoing,
@@ -59,10 +61,16 @@ impl Submissions {
                 }
                 handed = self.handed(&outgoing, place.take(), &mut used, &mut account) => handed,
             };
-            let outcome = match handed {
-                Ok(handed) => judge(handed.conclude(&mut account.times).await),
-                Err(refusal) => Err(refusal),
+            let outcome = match (handed, last.take()) {
+                (Ok(handed), _) => judge(handed.conclude(&mut account.times).await),
+                // no turn for another attempt: the relay's own words tell more
+                (Err(refusal), Some(relays)) if !refusal.by_relay => break Err(relays),
+                (Err(refusal), _) => Err(refusal),
             };
+            // once for each message: its own repetitions are no further complaints
+            if account.attempts == 1 || outcome.is_ok() {
+                self.tell_the_gate(&outcome);
+            }
             let Err(refusal) = &outcome else { break outcome };
             let Some(again) = patience.another(refusal, now()) else { break outcome };
             let waited = tokio::select! {
@@ -77,6 +85,7 @@ impl Submissions {
                 break outcome;
             }
             account.attempts += 1;
+            last = Some(refusal.clone());
             tracing::debug!(id = %submission.id, reason = refusal.reason, ?again, "the relay is asked once more");
         };
         account.close(&self.metrics, &submission, &outcome, began.elapsed());
@@ -109,13 +118,26 @@ impl Submissions {
         let waited = Instant::now();
         let place = match place {
             Some(place) => place,
-            None => self.place(WAIT_BEHIND).await?,
+            None => self.place(outgoing.envelope(), WAIT_BEHIND).await?,
         };
         account.wait = waited.elapsed();
         // anew: since the 354 the token may have been renewed, or the sender suspended
         let cleared = used.insert(self.cleared()?);
         let handing = self.upstream.hand_over(cleared, outgoing, place, &mut account.times);
         handing.await.map_err(|trouble| troubled(&trouble))
+    }
+
+    /// The pace follows what the relay says to it.
+    fn tell_the_gate(&self, outcome: &Result<Accepted, Refusal>) {
+        match outcome {
+            Ok(_) => self.gate.succeeded(),
+            Err(refusal) => {
+                if let Some(signal) = signal(refusal) {
+                    self.metrics.throttled(refusal.reason);
+                    self.gate.throttled(signal);
+                }
+            }
+        }
     }
 
     /// Waits for what the next attempt needs; `false`: there is no use in one.

@@ -67,6 +67,12 @@ impl<'a> Outgoing<'a> {
         Message { envelope: self.envelope.clone(), content }
     }
 
+    /// Sender and recipients as they leave.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
     /// The header lines that go out first.
     #[must_use]
     pub fn head(&self) -> &[u8] {

@@ -141,7 +141,11 @@ fn usual_status(reason: &str) -> Status {
         | reason::SPILL_LIMIT
         | reason::SPILL_FOLDER_UNUSABLE
         | reason::SPILL_DISK_FAILED => (3, 1),
-        reason::SHUTTING_DOWN => (3, 2),
+        reason::SHUTTING_DOWN
+        | reason::MESSAGES_PER_MINUTE
+        | reason::RECIPIENTS_PER_DAY
+        | reason::SLOWED_DOWN
+        | reason::PAUSED_BY_RELAY => (3, 2),
         reason::MESSAGE_TOO_LARGE => (3, 4),
         reason::UPSTREAM_UNREACHABLE | reason::UPSTREAM_TIMEOUT => (4, 1),
         reason::UPSTREAM_CLOSED | reason::DELIVERY_UNCERTAIN => (4, 2),

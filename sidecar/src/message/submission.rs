@@ -7,15 +7,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
+use mail_egress_pacing::Ask;
 use mail_egress_policy::Denied;
 use mail_egress_smtp::server::Declined;
 use mail_egress_smtp::{Address, Envelope, ReversePath};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock::now;
 use crate::drain::Drain;
 use crate::message::account;
 use crate::message::body::{Body, Store};
+use crate::message::limits;
 use crate::message::outgoing::denied;
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds};
@@ -26,8 +29,6 @@ use crate::sender::loaded::Loaded;
 use crate::upstream::Upstream;
 use crate::upstream::gate::{Gate, Place};
 
-/// The wait for a place before the 354: the app has not sent its message yet.
-const WAIT_BEFORE: Duration = Duration::from_secs(8);
 /// How long a place is kept for an app that is still sending: a slow one must not hold up others.
 const PLACE_KEPT: Duration = Duration::from_secs(5);
 
@@ -132,25 +133,42 @@ impl Submissions {
         self.cleared()?;
         let size = envelope.size.unwrap_or(0).saturating_add(trace::ROOM);
         let body = self.store.begin(size).await.map_err(|full| Refusal::of(full.reason()))?;
-        Ok((body, self.place(WAIT_BEFORE).await?))
+        Ok((body, self.place(envelope, self.hold()).await?))
     }
 
     pub(super) fn cleared(&self) -> Result<Clearance, Refusal> {
         decide(&self.current.borrow(), &self.sender, Timestamp::now())
     }
 
-    pub(super) async fn place(&self, wait: Duration) -> Result<Place, Refusal> {
+    /// Waits for a place upstream, within the limits in force; `hold` is the longest wait.
+    pub(super) async fn place(&self, envelope: &Envelope, hold: Duration) -> Result<Place, Refusal> {
+        if let Some(loaded) = self.loaded() {
+            self.gate.limits(loaded.limits);
+        }
+        let recipients = u32::try_from(envelope.to.len()).unwrap_or(u32::MAX);
+        let ask = Ask { whom: limits::whom(envelope), recipients, hold };
         let mut drain = self.drain.clone();
         tokio::select! {
-            place = self.gate.enter(wait) => place.ok_or(Refusal::of(reason::UPSTREAM_SLOTS_BUSY)),
+            place = self.gate.enter(ask) => place.map_err(|not_now| {
+                let refusal = limits::refusal(not_now, now(), Timestamp::now());
+                self.metrics.held_back(refusal.reason);
+                refusal
+            }),
             () = drain.over() => Err(Refusal::of(reason::SHUTTING_DOWN)),
         }
+    }
+
+    /// How long a message may be held before its 354.
+    fn hold(&self) -> Duration {
+        self.loaded()
+            .map_or(Duration::ZERO, |loaded| Duration::from_secs(loaded.file.delivery.hold_seconds.into()))
     }
 
     /// The metrics in Prometheus' text format, with what only a look at the clock tells.
     pub fn metrics_text(&self) -> Result<String, prometheus::Error> {
         let end = token_end(&self.current.borrow());
         self.metrics.standing(end, self.cleared().is_ok(), self.store.held());
+        self.metrics.holding(self.gate.waiting());
         self.metrics.text()
     }
 

@@ -26,6 +26,8 @@ pub struct Loaded {
     pub session: Arc<server::Settings>,
     /// Who the app may send as, and to.
     pub policy: Policy,
+    /// How much it may send.
+    pub limits: Limits,
     /// The same from file to file while nothing but the token changes.
     pub generation: Generation,
     /// The tokens that were asked for here, and those that the relay has refused.
@@ -81,7 +83,7 @@ impl Loaded {
             Some(_) | None => Generation::default(),
         };
         let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
-        Ok(Self { file, mailbox, tls, session, policy, generation, tokens })
+        Ok(Self { file, mailbox, tls, session, policy, limits, generation, tokens })
     }
 
     /// The way out, unless the sender is unready.

@@ -125,6 +125,22 @@ reasons! {
     /// The disk refused a message, or does not give it back.
     SPILL_DISK_FAILED = "SpillDiskFailed", Transient, BackOff,
         "the disk for large messages is full or does not work", "free or enlarge the volume behind --spill-dir, and read the sidecar's log";
+    // the limits
+    /// As many messages were sent in the last minute as are allowed.
+    MESSAGES_PER_MINUTE = "MessagesPerMinute", Transient, BackOff,
+        "the sender has used up its messages of this minute", "try again at the time that is named";
+    /// As many recipients were sent to in the last 24 hours as are allowed.
+    RECIPIENTS_PER_DAY = "RecipientsPerDay", Transient, BackOff,
+        "the sender has used up its recipients of 24 hours", "try again at the time that is named";
+    /// More recipients than are allowed in a day.
+    RECIPIENTS_BEYOND_A_DAY = "RecipientsBeyondADay", Permanent, Never,
+        "the message has more recipients than the sender may reach in a day", "send it to fewer, or raise limits.recipientsPerDay";
+    /// The relay complained of the pace.
+    SLOWED_DOWN = "SlowedDown", Transient, BackOff,
+        "the relay wants mail more slowly", "try again at the time that is named";
+    /// The relay wants nothing for a while.
+    PAUSED_BY_RELAY = "PausedByRelay", Transient, BackOff,
+        "the relay wants no mail for a while, or the mailbox's quota is used up", "try again at the time that is named";
     /// The sidecar is ending.
     SHUTTING_DOWN = "ShuttingDown", Transient, BackOff,
         "the pod is ending", "try again from the pod that follows";
