@@ -4,8 +4,6 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::honoured::paths_of_set;
-
 /// Limits on what is sent. One that is absent does not limit; of several, the lowest counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -31,17 +29,4 @@ pub struct Limits {
     #[schemars(range(min = 1024, max = 157_286_400), extend("format" = "int64"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_bytes: Option<u64>,
-}
-
-impl Limits {
-    /// The paths of the limits that are set, as they are in a MailSender or MailRoute.
-    pub(crate) fn paths_of_set(&self) -> Vec<&'static str> {
-        paths_of_set([
-            ("spec.limits.messagesPerMinute", self.messages_per_minute.is_some()),
-            ("spec.limits.recipientsPerDay", self.recipients_per_day.is_some()),
-            ("spec.limits.connections", self.connections.is_some()),
-            ("spec.limits.recipientsPerMessage", self.recipients_per_message.is_some()),
-            ("spec.limits.messageBytes", self.message_bytes.is_some()),
-        ])
-    }
 }

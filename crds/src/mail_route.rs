@@ -192,7 +192,7 @@ impl MailRouteSpec {
 
     /// The paths of the fields that are set and that this version does not act upon.
     pub fn not_yet_honoured(&self) -> Vec<&'static str> {
-        let mut paths = paths_of_set([
+        paths_of_set([
             ("spec.graph", self.graph.is_some()),
             ("spec.highVolumeEmail", self.high_volume_email.is_some()),
             ("spec.azureCommunicationServices", self.azure_communication_services.is_some()),
@@ -201,12 +201,7 @@ impl MailRouteSpec {
             ("spec.smtpRelay", self.smtp_relay.is_some()),
             ("spec.acceptedDomains", !self.accepted_domains.is_empty()),
             ("spec.allowedNamespaces", !self.allowed_namespaces.is_empty()),
-        ]);
-        if let Some(limits) = &self.limits {
-            let honoured = "spec.limits.messageBytes";
-            paths.extend(limits.paths_of_set().into_iter().filter(|path| *path != honoured));
-        }
-        paths
+        ])
     }
 }
 
@@ -272,7 +267,7 @@ mod tests {
         assert_eq!(
             spec("{graph: {}, acceptedDomains: [a.com], limits: {connections: 1, messageBytes: 4096}}")
                 .not_yet_honoured(),
-            ["spec.graph", "spec.acceptedDomains", "spec.limits.connections"]
+            ["spec.graph", "spec.acceptedDomains"]
         );
     }
 }

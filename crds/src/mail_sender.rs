@@ -151,30 +151,12 @@ impl MailSenderSpec {
     /// asks for just what this version does is not named.
     pub fn not_yet_honoured(&self) -> Vec<&'static str> {
         let mut paths = paths_of_set([("spec.fallbackRoute", self.fallback_route.is_some())]);
-        if let Some(send_as) = &self.send_as {
-            paths.extend(paths_of_set([
-                ("spec.sendAs.envelopeFrom", !send_as.envelope_from.is_empty()),
-                ("spec.sendAs.headerFrom", send_as.header_from.is_some()),
-                ("spec.sendAs.allowNullSender", send_as.allow_null_sender.is_some()),
-            ]));
-        }
-        if let Some(recipients) = &self.recipients {
-            paths.extend(paths_of_set([
-                ("spec.recipients.allow", !recipients.allow.is_empty()),
-                ("spec.recipients.deny", !recipients.deny.is_empty()),
-            ]));
-        }
-        if let Some(limits) = &self.limits {
-            paths.extend(limits.paths_of_set());
-        }
         if let Some(delivery) = &self.delivery {
             paths.extend(paths_of_set([
                 ("spec.delivery.mode", delivery.mode == Some(DeliveryMode::Spool)),
-                ("spec.delivery.holdSeconds", delivery.hold_seconds.is_some()),
                 ("spec.delivery.maxAgeSeconds", delivery.max_age_seconds.is_some()),
                 ("spec.delivery.uncertain", delivery.uncertain == Some(Uncertain::AtLeastOnce)),
                 ("spec.delivery.acceptLoss", delivery.accept_loss.is_some()),
-                ("spec.delivery.bareLineEndings", delivery.bare_line_endings.is_some()),
             ]));
         }
         paths
@@ -208,22 +190,10 @@ mod tests {
             not_yet_honoured(everything),
             [
                 "spec.fallbackRoute",
-                "spec.sendAs.envelopeFrom",
-                "spec.sendAs.headerFrom",
-                "spec.sendAs.allowNullSender",
-                "spec.recipients.allow",
-                "spec.recipients.deny",
-                "spec.limits.messagesPerMinute",
-                "spec.limits.recipientsPerDay",
-                "spec.limits.connections",
-                "spec.limits.recipientsPerMessage",
-                "spec.limits.messageBytes",
                 "spec.delivery.mode",
-                "spec.delivery.holdSeconds",
                 "spec.delivery.maxAgeSeconds",
                 "spec.delivery.uncertain",
                 "spec.delivery.acceptLoss",
-                "spec.delivery.bareLineEndings",
             ]
         );
     }

@@ -103,9 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_without_effect_yet_is_named_and_does_no_harm() {
+    fn a_field_without_effect_yet_is_named_and_does_no_harm() {
         let found = lines(
-            serde_json::json!({"exchangeOnline": {}, "limits": {"connections": 1, "messageBytes": 2048}}),
+            serde_json::json!({"exchangeOnline": {}, "acceptedDomains": ["contoso.com"], "limits": {"connections": 1}}),
         );
         assert_eq!(found, ["Ready=True Ready", "Accepted=True Accepted", "Supported=False NotYetHonoured"]);
     }
