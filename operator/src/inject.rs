@@ -32,6 +32,8 @@ pub const SIDECAR_NAME: &str = "mail-egress";
 pub const SENDER_VOLUME: &str = "mail-egress-sender";
 /// The empty volume that lies where the API token would be.
 pub const NO_TOKEN_VOLUME: &str = "mail-egress-no-api-token";
+/// The volume for what of a message does not stay in memory.
+pub const SPILL_VOLUME: &str = "mail-egress-spill";
 /// Where the sidecar's image has its one program.
 pub const SIDECAR_PROGRAM: &str = "/mail-egress-sidecar";
 

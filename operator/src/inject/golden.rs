@@ -78,7 +78,7 @@ fn golden(name: &str) {
 fn keeps_the_users_own(before: &Value, after: &Value) {
     assert_eq!(before["spec"]["containers"], after["spec"]["containers"]);
     let others = |pod: &Value, list: &str| -> Vec<Value> {
-        let ours = ["mail-egress", "mail-egress-sender", "mail-egress-no-api-token"];
+        let ours = ["mail-egress", "mail-egress-sender", "mail-egress-no-api-token", "mail-egress-spill"];
         let list = pod["spec"][list].as_array().cloned().unwrap_or_default();
         list.into_iter().filter(|item| !ours.contains(&item["name"].as_str().unwrap())).collect()
     };
@@ -245,7 +245,7 @@ fn refuses_pods_in_which_the_token_could_be_seen() {
         assert!(sentence.contains(&format!("spec.{field} is true")), "{sentence}");
         injection(&set(&pod, &format!("/spec/{field}"), json!(false)));
     }
-    for volume in ["mail-egress-sender", "mail-egress-no-api-token"] {
+    for volume in ["mail-egress-sender", "mail-egress-no-api-token", "mail-egress-spill"] {
         let mounts = json!([{"name": volume, "mountPath": "/mine"}]);
         let user = set(&pod, "/spec/containers/0/volumeMounts", mounts.clone());
         assert_eq!(refusal(&user).reason(), "VolumeMounted");

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use serde_json::{Value, json};
 
 use super::wishes::Wishes;
-use super::{INJECTED_ANNOTATION, NO_TOKEN_VOLUME, SIDECAR_NAME, Settings, annotation};
+use super::{INJECTED_ANNOTATION, NO_TOKEN_VOLUME, SIDECAR_NAME, SPILL_VOLUME, Settings, annotation};
 use super::{mesh, overlay::overlay, sidecar};
 
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -33,11 +33,12 @@ fn annotations(pod: &Pod, settings: &Settings) -> Vec<PatchOperation> {
     {
         wanted.insert(DEFAULT_CONTAINER, main.to_owned());
     }
-    let evictable = annotation(pod, EVICTABLE).unwrap_or_default();
-    if !evictable.split(',').any(|volume| volume.trim() == NO_TOKEN_VOLUME) {
-        let listed = if evictable.is_empty() { String::new() } else { format!("{evictable},") };
-        wanted.insert(EVICTABLE, format!("{listed}{NO_TOKEN_VOLUME}"));
-    }
+    // what lies there lives no longer than its message: the autoscaler may move the pod
+    let listed = annotation(pod, EVICTABLE).unwrap_or_default();
+    let is_listed = |volume: &&str| listed.split(',').any(|it| it.trim() == *volume);
+    let missing = [NO_TOKEN_VOLUME, SPILL_VOLUME].into_iter().filter(|volume| !is_listed(volume));
+    let all: Vec<_> = Some(listed).into_iter().filter(|it| !it.is_empty()).chain(missing).collect();
+    wanted.insert(EVICTABLE, all.join(","));
     wanted.retain(|key, value| annotation(pod, key) != Some(value.as_str()));
     if pod.metadata.annotations.is_none() {
         return vec![add(["metadata", "annotations"], json!(wanted))];

@@ -9,13 +9,19 @@ use mail_egress_crds::names::sender_secret;
 
 use super::resources::Resources;
 use super::wishes::Wishes;
-use super::{NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, Settings};
+use super::{NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, SPILL_VOLUME, Settings};
 
 /// Where the sender's Secret is mounted, as a whole directory: a file of its own (subPath) would
 /// never change.
 const SENDER_DIRECTORY: &str = "/var/run/mail-egress/sender";
 /// Where the ServiceAccount admission mounts the API token, unless something lies there already.
 const TOKEN_DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Where large messages lie while they are in hand.
+const SPILL_DIRECTORY: &str = "/var/lib/mail-egress/spill";
+/// How much of them the sidecar takes in before it answers 452.
+const SPILL_LIMIT: &str = "512Mi";
+/// The kubelet evicts a pod whose volume grows beyond this, and looks only now and then.
+const SPILL_VOLUME_LIMIT: &str = "640Mi";
 /// For pods that say of themselves that they run as root: the image's own user.
 const UNPRIVILEGED_USER: i64 = 65_532;
 /// How long the sidecar takes to finish what it holds, where the pod leaves it that long.
@@ -34,6 +40,8 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         ("--log-format", settings.log_format.clone()),
         ("--drain-timeout", format!("{}s", drain_seconds(spec))),
         // half of what it may use is for messages in hand
+        ("--spill-dir", SPILL_DIRECTORY.to_owned()),
+        ("--spill-limit", SPILL_LIMIT.to_owned()),
         ("--memory-budget", (wishes.resources.memory_limit.units() / 2).to_string()),
     ];
     let arguments = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
@@ -60,13 +68,14 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         volume_mounts: Some(vec![
             mount(SENDER_VOLUME, SENDER_DIRECTORY),
             mount(NO_TOKEN_VOLUME, TOKEN_DIRECTORY),
+            VolumeMount { read_only: None, ..mount(SPILL_VOLUME, SPILL_DIRECTORY) },
         ]),
         ..Container::default()
     }
 }
 
-/// The volumes: the Secret, which need not exist yet, and nothing.
-pub(super) fn volumes(wishes: &Wishes) -> [Volume; 2] {
+/// The volumes: the Secret, which need not exist yet, nothing, and room for large messages.
+pub(super) fn volumes(wishes: &Wishes) -> [Volume; 3] {
     [
         Volume {
             name: SENDER_VOLUME.to_owned(),
@@ -80,6 +89,14 @@ pub(super) fn volumes(wishes: &Wishes) -> [Volume; 2] {
         Volume {
             name: NO_TOKEN_VOLUME.to_owned(),
             empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        },
+        Volume {
+            name: SPILL_VOLUME.to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource {
+                size_limit: Some(Quantity(SPILL_VOLUME_LIMIT.to_owned())),
+                ..EmptyDirVolumeSource::default()
+            }),
             ..Volume::default()
         },
     ]
