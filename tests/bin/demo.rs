@@ -31,6 +31,7 @@ spec:
 const MESSAGE: &str = "From: Billing <billing@contoso.com>
 To: Customer <customer@fabrikam.example>
 Subject: Your invoice
+Date: Mon, 23 Nov 2026 12:00:00 +0000
 Message-ID: <invoice-1@shop.example>
 Content-Type: text/plain; charset=utf-8
 Content-Transfer-Encoding: 8bit
