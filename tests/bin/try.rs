@@ -93,7 +93,7 @@ lab's Exchange as {DEFAULT_MAILBOX}, with a token from the lab's Entra. Try it w
 
   swaks --server 127.0.0.1:{port} --from {DEFAULT_MAILBOX} --to you@example.org
 
-Metrics: http://{}/metrics   Send from another address to hear Exchange refuse it. Ctrl-C ends it.
+Metrics: http://{}/metrics   Send with another From to hear the rules refuse it. Ctrl-C ends it.
 ",
         stand.admin()
     )
