@@ -179,3 +179,25 @@ fn bare_line_endings_in_chunks_become_crlf_or_are_refused() {
         ),
     );
 }
+
+#[test]
+fn refused_messages_are_no_errors_of_the_app() {
+    let again = r"C: MAIL FROM:<a@b.test>
+        S: 250 2.1.0 sender taken
+        C: RCPT TO:<bob@c.test>
+        S: 250 2.1.5 recipient taken
+        C: BDAT 2 LAST
+        R: \r\n
+        E: data <a@b.test> -> <bob@c.test>
+        D: refuse 451 3.5 not now
+        S: 451 4.3.5 not now
+        "
+    .repeat(25);
+    session(&format!(
+        "S: 220 localhost ESMTP mail-egress
+        C: HELO app
+        S: 250 localhost
+        {again}C: NOOP
+        S: 250 2.0.0 OK"
+    ));
+}

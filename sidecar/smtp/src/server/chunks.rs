@@ -7,7 +7,10 @@ use super::{
     incoming::{Framing, Incoming},
     session::State,
 };
-use crate::{data::Lines, reply};
+use crate::{
+    data::Lines,
+    reply::{self, Reply},
+};
 
 /// What a BDAT command says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,15 @@ pub(super) struct Chunk {
     pub(super) octets: u64,
     /// Whether the message ends with it.
     pub(super) last: bool,
+}
+
+/// What is said behind a chunk that was left out.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    /// The caller's own refusal, which is no error of the app's.
+    Decided(Reply),
+    /// What was wrong with the command.
+    Wrong(Reply),
 }
 
 impl Session {
@@ -31,12 +43,12 @@ impl Session {
                 Some(Event::Data(envelope))
             }
             State::Mail(envelope) => {
-                self.skip(chunk, State::Mail(envelope), reply::NO_RECIPIENT);
+                self.skip(chunk, State::Mail(envelope), Answer::Wrong(reply::NO_RECIPIENT));
                 None
             }
             state => {
-                let reply = Self::out_of_order_reply(&state);
-                self.skip(chunk, state, reply);
+                let answer = Answer::Wrong(Self::out_of_order_reply(&state));
+                self.skip(chunk, state, answer);
                 None
             }
         }
@@ -50,9 +62,9 @@ impl Session {
         self.patient_for_block(now);
     }
 
-    /// The chunk's octets are left out, and then `reply` is said.
-    pub(super) fn skip(&mut self, chunk: Chunk, behind: State, reply: reply::Reply) {
-        self.state = State::Skip { left: chunk.octets, behind: Box::new(behind), reply };
+    /// The chunk's octets are left out, and then `answer` is said.
+    pub(super) fn skip(&mut self, chunk: Chunk, behind: State, answer: Answer) {
+        self.state = State::Skip { left: chunk.octets, behind: Box::new(behind), answer };
     }
 
     /// Takes what belongs to the chunk; without input only what is due by now.
@@ -88,7 +100,8 @@ impl Session {
         if let State::Chunk(incoming, _) = std::mem::replace(&mut self.state, State::Closed) {
             self.state = State::Chunks(incoming);
             self.say(&reply::CHUNK_TAKEN);
-            self.deadline = Some(now + self.settings.timeouts.command);
+            // a message may not trickle in for ever, however it is cut
+            self.patient_for_block(now);
         }
     }
 
@@ -99,10 +112,15 @@ impl Session {
         *left -= consumed as u64;
         let over = *left == 0;
         self.patient_for_block(now);
-        if over && let State::Skip { behind, reply, .. } = std::mem::replace(&mut self.state, State::Closed) {
+        if over && let State::Skip { behind, answer, .. } = std::mem::replace(&mut self.state, State::Closed)
+        {
             self.state = *behind;
             self.deadline = Some(now + self.settings.timeouts.command);
-            self.complain(&reply);
+            match answer {
+                Answer::Decided(reply) => reply.write_to(&mut self.output),
+                Answer::Wrong(reply) if self.sender_refused => self.say(&reply),
+                Answer::Wrong(reply) => self.complain(&reply),
+            }
             if self.leaving && !self.is_closed() {
                 self.close(&reply::SHUTTING_DOWN);
             }

@@ -4,7 +4,7 @@ use std::{fmt, time::Instant};
 
 use super::{
     Declined, Event, Fed, Outcome, Shared,
-    chunks::Chunk,
+    chunks::{Answer, Chunk},
     incoming::{Framing, Incoming},
     line::{Cut, LineReader},
     sasl::Step,
@@ -28,7 +28,7 @@ pub struct Session {
     /// The last MAIL was refused: what was pipelined behind it is no error of the app's.
     pub(super) sender_refused: bool,
     lines: LineReader,
-    output: Vec<u8>,
+    pub(super) output: Vec<u8>,
     declined: Vec<Declined>,
     errors: u32,
     pub(super) deadline: Option<Instant>,
@@ -81,7 +81,7 @@ pub(super) enum State {
     /// The next chunk.
     Chunks(Incoming),
     /// The octets of a chunk that nobody wants.
-    Skip { left: u64, behind: Box<State>, reply: Reply },
+    Skip { left: u64, behind: Box<State>, answer: Answer },
     /// What became of the message.
     Held,
     /// Nothing more.
@@ -205,7 +205,9 @@ impl Session {
     pub(super) fn patient_for_block(&mut self, now: Instant) {
         let block = now + self.settings.timeouts.data_block;
         self.deadline = Some(match &self.state {
-            State::Data(incoming) | State::Chunk(incoming, _) => incoming.until.min(block),
+            State::Data(incoming) | State::Chunk(incoming, _) | State::Chunks(incoming) => {
+                incoming.until.min(block)
+            }
             _ => block,
         });
     }
@@ -247,7 +249,7 @@ impl Session {
             }
             State::Deciding { early } => early,
             State::DecidingChunk(chunk) => {
-                self.skip(chunk, State::Greeted, refusal.as_reply().clone());
+                self.skip(chunk, State::Greeted, Answer::Decided(refusal.as_reply().clone()));
                 return Ok(());
             }
             other => {
