@@ -118,7 +118,7 @@ impl Submissions {
         let waited = Instant::now();
         let place = match place {
             Some(place) => place,
-            None => self.place(outgoing.envelope(), WAIT_BEHIND).await?,
+            None => self.place(outgoing.asked(), WAIT_BEHIND).await?,
         };
         account.wait = waited.elapsed();
         // anew: since the 354 the token may have been renewed, or the sender suspended

@@ -18,6 +18,8 @@ const LONGEST_HEADER: usize = 256 * 1024 + 1;
 
 /// A message as it leaves. Its `Debug` tells nothing of it.
 pub struct Outgoing<'a> {
+    /// As the app gave it.
+    asked: &'a Envelope,
     envelope: Envelope,
     /// What goes out in place of the body's first `skip` octets.
     head: Vec<u8>,
@@ -38,7 +40,14 @@ impl<'a> Outgoing<'a> {
         if let Some(full) = body.fault() {
             return Err(Refusal::of(full.reason()));
         }
+        let asked = envelope;
         let mut envelope = envelope.clone();
+        // again: at RCPT other rules were in force, or none had come yet
+        envelope
+            .to
+            .iter()
+            .try_for_each(|to| loaded.policy.recipient(to.as_str()))
+            .map_err(|why| denied(&why))?;
         match loaded.policy.sender(&envelope.from.to_string()).map_err(|why| denied(&why))? {
             Sender::Kept => {}
             Sender::Mailbox => envelope.from = ReversePath::Address(loaded.mailbox.clone()),
@@ -57,7 +66,7 @@ impl<'a> Outgoing<'a> {
             .policy
             .header(head.get(..header).unwrap_or(&head), &context)
             .map_err(|why| denied(&why))?;
-        Ok(Self { envelope, head: edit.head, skip: edit.replaces, body, message_id: edit.message_id })
+        Ok(Self { asked, envelope, head: edit.head, skip: edit.replaces, body, message_id: edit.message_id })
     }
 
     /// What the relay is told about it.
@@ -67,10 +76,10 @@ impl<'a> Outgoing<'a> {
         Message { envelope: self.envelope.clone(), content }
     }
 
-    /// Sender and recipients as they leave.
+    /// Sender and recipients as the app gave them, by which a message that comes back is known.
     #[must_use]
-    pub fn envelope(&self) -> &Envelope {
-        &self.envelope
+    pub fn asked(&self) -> &Envelope {
+        self.asked
     }
 
     /// The header lines that go out first.

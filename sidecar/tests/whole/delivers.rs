@@ -30,6 +30,20 @@ async fn carries_a_message_to_the_relay_unchanged_but_for_the_trace() {
 }
 
 #[tokio::test]
+async fn takes_a_message_in_chunks() {
+    let relay = Relay::start(Way::Good).await;
+    let sidecar = Running::with(&relay).await;
+    let mut app = App::with_envelope(sidecar.smtp).await;
+    let head = "Subject: x\r\n\r\n";
+    assert_eq!(app.say(&format!("BDAT {}\r\n{}", head.len() + 2, head)).await, "250 2.0.0 chunk taken");
+    assert_eq!(app.say("BDAT 7\r\n.\r\nhi").await, "250 2.0.0 chunk taken");
+    assert_eq!(app.say("BDAT 0 LAST").await, "250 2.0.0 OK <1@relay> [Hostname=relay]");
+    let message = &relay.seen().messages[0];
+    assert!(message.ends_with("\r\n\r\n\r\n..\r\nhi\r\n"), "{message}");
+    assert_eq!(app.say("QUIT").await, "221 2.0.0 bye");
+}
+
+#[tokio::test]
 async fn declares_internationalised_text() {
     let relay = Relay::start(Way::Good).await;
     let sidecar = Running::with(&relay).await;

@@ -86,3 +86,16 @@ async fn missing_fields_are_completed() {
     }
     assert_eq!(body, "hello\r\n");
 }
+
+#[tokio::test]
+async fn rules_that_come_after_rcpt_count_too() {
+    let relay = Relay::start(Way::Good).await;
+    let sidecar = Running::start(None, |_| {}).await;
+    let mut app = App::with_envelope(sidecar.smtp).await;
+    let rules = r#""rules": {"denyRecipients": ["ann@example.com"]}, "state""#;
+    sidecar.bring(&sender_file(&relay, "ready").replace("\"state\"", rules));
+    sidecar.until_metric(r#"mail_egress_config_loads_total{result="usable"} 1"#).await;
+    let refused = app.send(OWN).await;
+    assert!(refused.starts_with("550") && refused.contains("spec.recipients.deny"), "{refused}");
+    assert!(relay.seen().messages.is_empty());
+}
