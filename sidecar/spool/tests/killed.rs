@@ -60,7 +60,7 @@ fn say(mark: char, word: &str, id: &Id) {
 
 /// The child's life; it ends by SIGKILL.
 #[test]
-#[ignore = "started by the other test"]
+#[ignore = "the test below runs it, as a process of its own that it kills"]
 fn child() {
     let root = std::env::var(ROOT).unwrap();
     let seed: u64 = std::env::var(SEED).unwrap().parse().unwrap();
