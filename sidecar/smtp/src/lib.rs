@@ -14,13 +14,15 @@
 mod address;
 pub mod client;
 pub mod data;
+mod dsn;
 mod envelope;
 mod name;
 pub mod reply;
 pub mod server;
 
 pub use address::{Address, AddressError};
-pub use envelope::{BodyType, Envelope, ReversePath};
+pub use dsn::{BadDsn, Dsn, EnvelopeId, Notify, OriginalRecipient, RecipientDsn, Ret};
+pub use envelope::{BodyType, Envelope, Recipient, ReversePath};
 
 /// A call that the state does not allow, such as `permit` where no DATA is waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -47,8 +47,12 @@ pub struct Settings {
     pub max_message_bytes: u64,
     /// The most recipients of one message (RFC 5321 section 4.5.3.1.8 wants at least 100).
     pub max_recipients: usize,
-    /// The most octets of all their addresses together: what a session may hold for an envelope.
+    /// The most octets of all their addresses and ORCPT values together: what a session may hold for
+    /// an envelope.
     pub max_recipient_octets: usize,
+    /// Whether DSN (RFC 3461) is offered: `false` only for a way out that has nothing like it. What the
+    /// relay offers is found out when the message is sent.
+    pub dsn: bool,
     /// After so many bad commands the session is closed.
     pub max_errors: u32,
     /// What is done with a bare CR or LF in a message.
@@ -65,6 +69,7 @@ impl Default for Settings {
             max_recipients: 500,
             // more than a hundred of the longest, and 500 of 65 octets
             max_recipient_octets: 32 * 1024,
+            dsn: true,
             max_errors: 20,
             bare_line_endings: BareLineEndings::Normalize,
             timeouts: Timeouts::default(),

@@ -7,7 +7,7 @@
 use std::{fmt::Write as _, time::Instant};
 
 use mail_egress_smtp::{
-    Address, BodyType, Envelope, ReversePath,
+    Address, BodyType, Dsn, Envelope, Recipient, ReversePath,
     client::{
         Accepted, Action, Attempt, Dialogue, Message, Security, Settings, Timeouts, UpstreamReply, XOAuth2,
     },
@@ -247,7 +247,7 @@ impl Run {
     }
 }
 
-/// `<a@b> -> <c@d> <e@f> 8bit utf8: body`
+/// `<a@b> -> <c@d> notify=NEVER <e@f> 8bit utf8 ret=FULL envid=x: body`
 pub(crate) fn message(text: &str) -> (Message, Vec<u8>) {
     let (envelope, body) = text.split_once(": ").unwrap();
     let (from, rest) = envelope.split_once(" -> ").unwrap();
@@ -256,11 +256,27 @@ pub(crate) fn message(text: &str) -> (Message, Vec<u8>) {
         "" => ReversePath::Null,
         address => address.parse::<Address>().unwrap().into(),
     };
-    let words: Vec<_> = rest.split(' ').collect();
-    let to = words.iter().filter_map(|word| inner(word)).map(|to| to.parse().unwrap()).collect();
-    let declared = words.contains(&"8bit");
-    let body_type = if declared { BodyType::EightBitMime } else { BodyType::SevenBit };
-    let envelope = Envelope { from, to, body: body_type, smtputf8: words.contains(&"utf8"), size: None };
+    let mut to: Vec<Recipient> = Vec::new();
+    let mut envelope = Envelope {
+        from,
+        to: Vec::new(),
+        body: BodyType::SevenBit,
+        smtputf8: false,
+        size: None,
+        dsn: Dsn::default(),
+    };
+    for word in rest.split(' ') {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("8bit", "") => envelope.body = BodyType::EightBitMime,
+            ("utf8", "") => envelope.smtputf8 = true,
+            ("ret", ret) => envelope.dsn.ret = Some(ret.parse().unwrap()),
+            ("envid", envid) => envelope.dsn.envid = Some(envid.parse().unwrap()),
+            ("notify", notify) => to.last_mut().unwrap().dsn.notify = Some(notify.parse().unwrap()),
+            ("orcpt", orcpt) => to.last_mut().unwrap().dsn.orcpt = Some(orcpt.parse().unwrap()),
+            _ => to.extend(inner(word).map(|to| Recipient::from(to.parse::<Address>().unwrap()))),
+        }
+    }
+    envelope.to = to;
     let body = octets(body);
     let mut scan = Scan::default();
     scan.feed(&body);

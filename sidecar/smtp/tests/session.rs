@@ -187,7 +187,13 @@ impl Run {
 
 fn shown(envelope: &Envelope) -> String {
     let mut text = format!("<{}> ->", envelope.from);
-    envelope.to.iter().for_each(|to| text.push_str(&format!(" <{to}>")));
+    for to in &envelope.to {
+        text.push_str(&format!(" <{}>", to.address));
+        to.dsn.notify.iter().for_each(|notify| text.push_str(&format!(" notify={notify}")));
+        to.dsn.orcpt.iter().for_each(|orcpt| text.push_str(&format!(" orcpt={orcpt}")));
+    }
+    envelope.dsn.ret.iter().for_each(|ret| text.push_str(&format!(" ret={ret}")));
+    envelope.dsn.envid.iter().for_each(|envid| text.push_str(&format!(" envid={envid}")));
     if envelope.body == BodyType::EightBitMime {
         text.push_str(" 8bit");
     }

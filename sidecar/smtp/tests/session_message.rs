@@ -14,6 +14,7 @@ fn takes_a_message_and_says_250_in_the_relay_s_words() {
         S: 250-SIZE 36700160
         S: 250-SMTPUTF8
         S: 250-CHUNKING
+        S: 250-DSN
         S: 250-ENHANCEDSTATUSCODES
         S: 250 AUTH PLAIN LOGIN XOAUTH2
         C: MAIL FROM:<ann@example.com> SIZE=20 BODY=8BITMIME

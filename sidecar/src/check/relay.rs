@@ -16,7 +16,7 @@ use mail_egress_smtp::client::{
     Action, Attempt, Dialogue, Failure, Lost, Message, Offers, Phase, Security, Settings, Timeouts, XOAuth2,
 };
 use mail_egress_smtp::data::Scan;
-use mail_egress_smtp::{Address, BodyType, Envelope};
+use mail_egress_smtp::{Address, BodyType, Dsn, Envelope};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -300,10 +300,11 @@ async fn sent(
     scan.feed(text);
     let envelope = Envelope {
         from: from.clone().into(),
-        to: vec![to.clone()],
+        to: vec![to.clone().into()],
         body: BodyType::SevenBit,
         smtputf8: !(from.is_ascii() && to.is_ascii()),
         size: None,
+        dsn: Dsn::default(),
     };
     let defect = || Attempt::Failed(Lost::Garbled { phase: Phase::Body, what: "a step out of turn" }.into());
     let message = Message { envelope, content: scan.content() };

@@ -16,7 +16,7 @@ use crate::upstream::gate::NotNow;
 pub fn whom(envelope: &Envelope) -> u64 {
     let mut hasher = DefaultHasher::new();
     envelope.from.to_string().hash(&mut hasher);
-    envelope.to.iter().for_each(|to| to.as_str().hash(&mut hasher));
+    envelope.to.iter().for_each(|to| to.address.as_str().hash(&mut hasher));
     envelope.size.hash(&mut hasher);
     hasher.finish()
 }

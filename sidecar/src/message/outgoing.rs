@@ -46,7 +46,7 @@ impl<'a> Outgoing<'a> {
         envelope
             .to
             .iter()
-            .try_for_each(|to| loaded.policy.recipient(to.as_str()))
+            .try_for_each(|to| loaded.policy.recipient(to.address.as_str()))
             .map_err(|why| denied(&why))?;
         match loaded.policy.sender(&envelope.from.to_string()).map_err(|why| denied(&why))? {
             Sender::Kept => {}

@@ -146,6 +146,7 @@ fn usual_status(reason: &str) -> Status {
         | reason::RECIPIENTS_PER_DAY
         | reason::SLOWED_DOWN
         | reason::PAUSED_BY_RELAY => (3, 2),
+        reason::DSN_NOT_OFFERED => (3, 3),
         reason::MESSAGE_TOO_LARGE => (3, 4),
         reason::UPSTREAM_UNREACHABLE | reason::UPSTREAM_TIMEOUT => (4, 1),
         reason::UPSTREAM_CLOSED | reason::DELIVERY_UNCERTAIN => (4, 2),

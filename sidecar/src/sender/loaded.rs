@@ -75,6 +75,7 @@ impl Loaded {
             max_recipients,
             max_recipient_octets,
             bare_line_endings,
+            dsn: speaks_smtp(&file),
             ..usual
         });
         let policy = Policy::new(&file.mailbox, &file.rules);
@@ -108,6 +109,14 @@ fn announced(route_takes: u64, budget: u64) -> u64 {
 
 fn smtp(file: &SenderFile) -> Option<&SmtpRoute> {
     file.route.as_ref().map(|Route::ExchangeOnline(route)| route)
+}
+
+/// Whether the way out can ask for delivery status notifications. While it is not known, DSN is
+/// offered: the app must not be refused for good before it is.
+fn speaks_smtp(file: &SenderFile) -> bool {
+    match &file.route {
+        Some(Route::ExchangeOnline(_)) | None => true,
+    }
 }
 
 fn ca_bundle(file: &SenderFile) -> Option<&str> {

@@ -79,6 +79,7 @@ fn unsendable(why: Unsendable) -> Refusal {
     let reason = match why {
         Unsendable::EightBit => reason::EIGHT_BIT_NOT_OFFERED,
         Unsendable::SmtpUtf8 => reason::SMTPUTF8_NOT_OFFERED,
+        Unsendable::Dsn => reason::DSN_NOT_OFFERED,
         Unsendable::TooLarge { limit, size } => {
             let numbers = format!("{size} octets, and the relay takes {limit}");
             return local(reason::MESSAGE_TOO_LARGE).with_words(&numbers).into();

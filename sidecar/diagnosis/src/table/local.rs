@@ -208,6 +208,9 @@ reasons! {
     /// UTF-8 addresses or headers, and the relay does not offer SMTPUTF8.
     SMTPUTF8_NOT_OFFERED = "SmtpUtf8NotOffered", Permanent, Never,
         "the message needs SMTPUTF8 and the relay does not offer it", "use ASCII addresses and headers, or a relay that offers it";
+    /// RET, ENVID, NOTIFY or ORCPT, and the relay does not offer DSN.
+    DSN_NOT_OFFERED = "DsnNotOffered", Permanent, Never,
+        "the app asks for delivery status notifications (RET, ENVID, NOTIFY or ORCPT) and the relay does not offer DSN", "let the app send without them, or use a relay that offers DSN";
     /// A bare CR or LF, and the sender refuses such.
     BARE_LINE_ENDING = "BareLineEnding", Permanent, Never,
         "the message has a bare CR or LF, and the MailSender refuses such", "let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize";

@@ -85,6 +85,9 @@ pub enum Unsendable {
     /// An address or the header has octets above 127.
     #[error("the message has internationalised addresses or headers and the relay does not offer SMTPUTF8")]
     SmtpUtf8,
+    /// The envelope has RET, ENVID, NOTIFY or ORCPT.
+    #[error("the message asks for delivery status notifications and the relay does not offer DSN")]
+    Dsn,
     /// Larger than SIZE says.
     #[error("the message has {size} octets and the relay takes {limit}")]
     TooLarge {

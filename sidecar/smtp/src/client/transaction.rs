@@ -1,7 +1,7 @@
 //! The envelope of one message: which commands were sent, what was answered, what follows.
 
 use super::{Message, Phase, Refusal, RefusedRecipient, Unsendable, UpstreamReply, offers::Offers};
-use crate::{Address, BodyType};
+use crate::{BodyType, Recipient};
 
 /// The most commands that wait for their replies at once. With more, both sides could wait for
 /// the other to read (RFC 2920 section 3.1).
@@ -13,7 +13,7 @@ const WINDOW: usize = 64;
 /// that recipient. With several, DATA waits until all are accepted: there is no way back behind
 /// a 354, and a message goes to all or to none. An RSET before them costs no round trip.
 pub(super) struct Transaction {
-    recipients: Vec<Address>,
+    recipients: Vec<Recipient>,
     size: u64,
     window: usize,
     /// RSET was said, for what a message before may have left, and is not answered.
@@ -125,7 +125,7 @@ impl Transaction {
             }
             // behind a refused MAIL it says only that
             if class != 2 && self.sender.is_none() {
-                let address = self.recipients[self.answered].clone();
+                let address = self.recipients[self.answered].address.clone();
                 self.refused.push(RefusedRecipient { address, reply });
             }
             self.answered += 1;
@@ -178,7 +178,7 @@ impl Transaction {
             out.extend_from_slice(mail.as_bytes());
         }
         while self.mail.is_none() && self.sent < self.recipients.len() && self.in_flight() < self.window {
-            out.extend_from_slice(format!("RCPT TO:<{}>\r\n", self.recipients[self.sent]).as_bytes());
+            out.extend_from_slice(rcpt(&self.recipients[self.sent]).as_bytes());
             self.sent += 1;
         }
         let all_sent = self.sent == self.recipients.len();
@@ -202,14 +202,17 @@ impl Transaction {
 /// The MAIL command with all that must be declared and is offered.
 fn mail(message: &Message, offers: &Offers) -> Result<String, Unsendable> {
     let (envelope, content) = (&message.envelope, message.content);
-    let addresses = envelope.from.address().into_iter().chain(&envelope.to);
-    let international =
-        addresses.into_iter().any(|a| !a.is_ascii()) || (envelope.smtputf8 && content.eight_bit_header);
+    let international = envelope.from.address().is_some_and(|from| !from.is_ascii())
+        || envelope.to.iter().any(|to| !to.is_ascii())
+        || (envelope.smtputf8 && content.eight_bit_header);
     if international && !offers.smtputf8 {
         return Err(Unsendable::SmtpUtf8);
     }
     if content.eight_bit() && !offers.eight_bit_mime {
         return Err(Unsendable::EightBit);
+    }
+    if envelope.asks_for_dsn() && !offers.dsn {
+        return Err(Unsendable::Dsn);
     }
     let mut line = format!("MAIL FROM:<{}>", envelope.from);
     if let Some(limit) = offers.size {
@@ -224,6 +227,25 @@ fn mail(message: &Message, offers: &Offers) -> Result<String, Unsendable> {
     if offers.smtputf8 && (international || envelope.smtputf8) {
         line.push_str(" SMTPUTF8");
     }
+    if let Some(ret) = envelope.dsn.ret {
+        line.push_str(&format!(" RET={ret}"));
+    }
+    if let Some(envid) = &envelope.dsn.envid {
+        line.push_str(&format!(" ENVID={envid}"));
+    }
     line.push_str("\r\n");
     Ok(line)
+}
+
+/// The RCPT command; what it asks for is offered, or [`mail`] had refused it.
+fn rcpt(recipient: &Recipient) -> String {
+    let mut line = format!("RCPT TO:<{}>", recipient.address);
+    if let Some(notify) = recipient.dsn.notify {
+        line.push_str(&format!(" NOTIFY={notify}"));
+    }
+    if let Some(orcpt) = &recipient.dsn.orcpt {
+        line.push_str(&format!(" ORCPT={orcpt}"));
+    }
+    line.push_str("\r\n");
+    line
 }

@@ -98,12 +98,12 @@ pub(crate) fn hello(name: &str) -> Reply {
 }
 
 /// The answer to EHLO: what is offered. `size` in octets.
-pub(crate) fn extended_hello(name: &str, size: u64) -> Reply {
-    let name = own(name);
+pub(crate) fn extended_hello(name: &str, size: u64, dsn: bool) -> Reply {
+    let (name, dsn) = (own(name), if dsn { "\nDSN" } else { "" });
     plain(
         250,
         format!(
-            "{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nCHUNKING\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN XOAUTH2"
+            "{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nCHUNKING{dsn}\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN XOAUTH2"
         ),
     )
 }

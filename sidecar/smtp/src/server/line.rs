@@ -4,8 +4,8 @@ use memchr::memchr2;
 
 /// The longest command line with its CRLF (RFC 5321 section 4.5.3.1.4).
 const MAX_LINE: usize = 512;
-/// MAIL and RCPT grow with the extensions: SIZE 26, 8BITMIME 17, SMTPUTF8 10, AUTH 500 octets,
-/// and two UTF-8 paths of 256.
+/// MAIL and RCPT grow with the extensions: SIZE 26, 8BITMIME 17, SMTPUTF8 10, AUTH 500, RET and ENVID
+/// 116, NOTIFY and ORCPT 535 octets, and a UTF-8 path of 256.
 const MAX_ENVELOPE_LINE: usize = 2_048;
 /// AUTH and each line of its dialogue (RFC 4954 section 4).
 const MAX_AUTH_LINE: usize = 12_288;

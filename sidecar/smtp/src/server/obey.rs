@@ -1,13 +1,13 @@
 //! What each command does in each state.
 
 use super::{
-    Event, Session,
-    command::{self, Command, Mail},
+    Event, Session, Settings,
+    command::{self, Command, Mail, Rcpt},
     sasl::{self, Step},
     session::State,
 };
 use crate::{
-    Address, Envelope,
+    Dsn, Envelope, Recipient, RecipientDsn,
     reply::{self, Reply},
 };
 
@@ -25,7 +25,7 @@ impl Session {
             Ok(command) if matches!(self.state, State::Chunks(_)) => return self.between_chunks(&command),
             Ok(Command::Data) => return self.data(),
             Ok(Command::Mail(mail)) => return self.mail(mail),
-            Ok(Command::Rcpt(address)) => return self.rcpt(address),
+            Ok(Command::Rcpt(rcpt)) => return self.rcpt(rcpt),
             Ok(command) => self.answer(&command),
             Err(reply) => self.complain(&reply),
         }
@@ -36,7 +36,8 @@ impl Session {
         match command {
             Command::Ehlo => {
                 self.state = State::Greeted;
-                self.say(&reply::extended_hello(&self.settings.name, self.settings.max_message_bytes));
+                let Settings { name, max_message_bytes, dsn, .. } = &*self.settings;
+                self.say(&reply::extended_hello(name, *max_message_bytes, *dsn));
             }
             Command::Helo => {
                 self.state = State::Greeted;
@@ -74,29 +75,35 @@ impl Session {
         } else if mail.size.is_some_and(|size| size > self.settings.max_message_bytes) {
             self.sender_refused = true;
             self.decline(&reply::TOO_LARGE, Some(mail.from));
+        } else if !self.settings.dsn && mail.dsn != Dsn::default() {
+            self.complain(&reply::PARAMETER_UNKNOWN);
         } else {
-            let Mail { from, body, smtputf8, size } = mail;
+            let Mail { from, body, smtputf8, size, dsn } = mail;
             let event = Event::Sender(from.clone());
-            self.state = State::Sender(Envelope { from, to: Vec::new(), body, smtputf8, size });
+            self.state = State::Sender(Envelope { from, to: Vec::new(), body, smtputf8, size, dsn });
             return Some(event);
         }
         None
     }
 
-    fn rcpt(&mut self, address: Address) -> Option<Event> {
+    fn rcpt(&mut self, rcpt: Rcpt) -> Option<Event> {
         let (max, max_octets) = (self.settings.max_recipients, self.settings.max_recipient_octets);
         let State::Mail(envelope) = &mut self.state else {
             self.out_of_order();
             return None;
         };
-        let octets = |held: &[Address]| held.iter().map(|it| it.as_str().len()).sum::<usize>();
-        if envelope.to.len() >= max || octets(&envelope.to) + address.as_str().len() > max_octets {
+        let recipient = Recipient { address: rcpt.to, dsn: rcpt.dsn };
+        let held = envelope.to.iter().map(Recipient::octets).sum::<usize>();
+        if !self.settings.dsn && recipient.dsn != RecipientDsn::default() {
+            self.complain(&reply::PARAMETER_UNKNOWN);
+        } else if envelope.to.len() >= max || held + recipient.octets() > max_octets {
             self.say(&reply::TOO_MANY_RECIPIENTS);
-        } else if !envelope.smtputf8 && !address.is_ascii() {
+        } else if !envelope.smtputf8 && !recipient.is_ascii() {
             self.complain(&reply::NEEDS_SMTPUTF8);
         } else if let State::Mail(envelope) = std::mem::replace(&mut self.state, State::Greeted) {
-            self.state = State::Recipient(envelope, address.clone());
-            return Some(Event::Recipient(address));
+            let event = Event::Recipient(recipient.address.clone());
+            self.state = State::Recipient(envelope, recipient);
+            return Some(event);
         }
         None
     }

@@ -10,7 +10,7 @@ use super::{
     sasl::Step,
 };
 use crate::{
-    Address, Envelope, OutOfTurn, ReversePath,
+    Envelope, OutOfTurn, Recipient, ReversePath,
     data::Unstuffer,
     reply::{self, NegativeReply, Reply},
 };
@@ -67,7 +67,7 @@ pub(super) enum State {
     /// Recipients, then DATA.
     Mail(Envelope),
     /// The caller's decision whether this recipient may be sent to.
-    Recipient(Envelope, Address),
+    Recipient(Envelope, Recipient),
     /// The next response of an AUTH dialogue.
     Sasl(Step),
     /// The caller's decision whether the message may come; `early` if more came before it.
@@ -174,8 +174,8 @@ impl Session {
                 self.resume(&reply::SENDER_OK, State::Mail(envelope), now);
                 Ok(())
             }
-            State::Recipient(mut envelope, address) => {
-                envelope.to.push(address);
+            State::Recipient(mut envelope, recipient) => {
+                envelope.to.push(recipient);
                 self.resume(&reply::RECIPIENT_OK, State::Mail(envelope), now);
                 Ok(())
             }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{BodyType, ReversePath};
 
 fn mail_of(line: &str) -> Mail {
     match parse(line.as_bytes()) {
@@ -50,6 +51,19 @@ fn reads_a_sender_with_its_parameters() {
 }
 
 #[test]
+fn reads_what_is_to_be_told_of_the_messages_fate() {
+    let mail = mail_of("MAIL FROM:<> ret=hdrs ENVID=QQ+2B1");
+    let shown = |value: Option<&dyn ToString>| value.map(|it| it.to_string()).unwrap_or_default();
+    assert_eq!(shown(mail.dsn.ret.as_ref().map(|it| it as _)), "HDRS");
+    assert_eq!(shown(mail.dsn.envid.as_ref().map(|it| it as _)), "QQ+2B1");
+    let Ok(Command::Rcpt(rcpt)) = parse(b"RCPT TO:<a@b> Notify=delay,failure ORCPT=rfc822;c@d") else {
+        panic!()
+    };
+    assert_eq!(shown(rcpt.dsn.notify.as_ref().map(|it| it as _)), "FAILURE,DELAY");
+    assert_eq!(shown(rcpt.dsn.orcpt.as_ref().map(|it| it as _)), "rfc822;c@d");
+}
+
+#[test]
 fn lets_pass_what_simple_clients_write() {
     for line in ["MAIL FROM: <a@b>", "MAIL FROM:a@b", "MAIL FROM: a@b SIZE=1", "MAIL  FROM:<@x,@y:a@b>"] {
         assert_eq!(mail_of(line).from.to_string(), "a@b", "{line}");
@@ -58,8 +72,8 @@ fn lets_pass_what_simple_clients_write() {
 
 #[test]
 fn a_quoted_bracket_does_not_end_the_path() {
-    let Ok(Command::Rcpt(to)) = parse(br#"RCPT TO:<"a>\" b"@example.com>"#) else { panic!() };
-    assert_eq!(to.as_str(), r#""a>\" b"@example.com"#);
+    let Ok(Command::Rcpt(rcpt)) = parse(br#"RCPT TO:<"a>\" b"@example.com>"#) else { panic!() };
+    assert_eq!(rcpt.to.as_str(), r#""a>\" b"@example.com"#);
     // outside of quotes a backslash hides nothing
     assert_eq!(refusal_of(r"RCPT TO:<a\>"), reply::bad_address(true, "the address has no domain"));
 }
@@ -88,11 +102,21 @@ fn refuses_bad_syntax_with_the_fitting_reply() {
         ("MAIL FROM:<a@b> SMTPUTF8=yes", reply::PARAMETER_VALUE),
         ("MAIL FROM:<a@b> BODY=9BIT", reply::PARAMETER_VALUE),
         ("MAIL FROM:<a@b> BODY=BINARYMIME", reply::PARAMETER_UNKNOWN),
-        ("MAIL FROM:<a@b> RET=HDRS", reply::PARAMETER_UNKNOWN),
+        ("MAIL FROM:<a@b> BY=120;R", reply::PARAMETER_UNKNOWN),
+        ("MAIL FROM:<a@b> NOTIFY=NEVER", reply::PARAMETER_UNKNOWN),
+        ("MAIL FROM:<a@b> RET", reply::PARAMETER_VALUE),
+        ("MAIL FROM:<a@b> RET=ALL", reply::PARAMETER_VALUE),
+        ("MAIL FROM:<a@b> RET=FULL ret=HDRS", reply::PARAMETER_VALUE),
+        ("MAIL FROM:<a@b> ENVID=", reply::PARAMETER_VALUE),
+        ("MAIL FROM:<a@b> ENVID=a+b", reply::PARAMETER_VALUE),
         ("MAIL FROM:<ä@b>", reply::NEEDS_SMTPUTF8),
         ("RCPT TO:", reply::RCPT_SYNTAX),
         ("RCPT FROM:<a@b>", reply::RCPT_SYNTAX),
-        ("RCPT TO:<a@b> NOTIFY=NEVER", reply::PARAMETER_UNKNOWN),
+        ("RCPT TO:<a@b> RET=FULL", reply::PARAMETER_UNKNOWN),
+        ("RCPT TO:<a@b> NOTIFY", reply::PARAMETER_VALUE),
+        ("RCPT TO:<a@b> NOTIFY=NEVER,DELAY", reply::PARAMETER_VALUE),
+        ("RCPT TO:<a@b> NOTIFY=DELAY NOTIFY=DELAY", reply::PARAMETER_VALUE),
+        ("RCPT TO:<a@b> ORCPT=a@b", reply::PARAMETER_VALUE),
         ("NOOP \u{0}", reply::BAD_OCTETS),
         ("NOOP \u{7f}", reply::BAD_OCTETS),
     ] {
