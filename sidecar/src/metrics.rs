@@ -2,26 +2,24 @@
 //!
 //! Reasons are those of the diagnosis table and nothing else, so their number is known.
 
+mod histograms;
 mod label;
+mod register;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mail_egress_diagnosis::reason;
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::message::body::Held;
+use histograms::Histograms;
+use register::New;
 
-pub use label::{AuthStage, Fate, Load};
+pub use label::{AuthStage, Fate, Load, Phase};
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
-
-/// In seconds; the last is the longest that a client waits after the dot (RFC 5321 section
-/// 4.5.3.2.6).
-const DELIVERY_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0];
 
 /// The `reason` of a message that was accepted.
 const ACCEPTED: &str = "Accepted";
@@ -41,8 +39,9 @@ pub struct Metrics {
     config_loads: IntCounterVec,
     token_expiry: IntGaugeVec,
     token_requests: IntCounterVec,
+    token_updates: IntCounter,
     ready: IntGauge,
-    delivery_seconds: Histogram,
+    histograms: Histograms,
     held_bytes: IntGaugeVec,
     /// SMTP sessions that are open.
     pub sessions: IntGauge,
@@ -83,7 +82,8 @@ impl Metrics {
             )?,
             auth_failures: all.counters(
                 "auth_failures_total",
-                "Messages not sent because authentication failed, by stage and reason.",
+                "Messages not sent because there was no token (stage token) or the relay refused it (relay), by \
+                 reason; where the sidecar asks Entra itself, by Entra's.",
                 &["stage", "reason"],
             )?,
             denials: all.counters(
@@ -117,13 +117,13 @@ impl Metrics {
                 "Tokens that this sidecar asked Entra for by itself, by what came of it and why.",
                 &["result", "reason"],
             )?,
+            token_updates: all.counter(
+                "token_updates_total",
+                "Tokens that the configuration file brought and that differ from the one before.",
+            )?,
             ready: all
                 .gauge("ready", "1 while the configuration and the token allow to send, otherwise 0.")?,
-            delivery_seconds: all.histogram(
-                "delivery_seconds",
-                "Time from the app's final dot to the answer it got.",
-                DELIVERY_SECONDS,
-            )?,
+            histograms: Histograms::new(&all)?,
             sessions: all.gauge("sessions", "SMTP sessions of apps that are open.")?,
             sessions_refused: all.counter(
                 "sessions_refused_total",
@@ -166,6 +166,10 @@ impl Metrics {
             self.config_loads.with_label_values(&[load.label()]).reset();
         }
         self.auth_failures.with_label_values(&[AuthStage::Relay.label(), "TokenRefused"]).reset();
+        for phase in Phase::ALL {
+            // a histogram has no reset: looking it up makes it
+            let _ = self.histograms.phases.with_label_values(&[phase.label()]);
+        }
     }
 
     /// Counts one message, once, at its end. `reason` is `None` where it was accepted.
@@ -185,6 +189,11 @@ impl Metrics {
     pub fn token_requested(&self, failure: Option<&'static str>) {
         let (result, reason) = failure.map_or(("success", ""), |reason| ("error", reason));
         self.token_requests.with_label_values(&[result, reason]).inc();
+    }
+
+    /// Counts one token that the configuration file brought.
+    pub fn token_updated(&self) {
+        self.token_updates.inc();
     }
 
     /// Counts one refusal by the sender's rules.
@@ -209,7 +218,17 @@ impl Metrics {
 
     /// Notes how long one message took from the final dot to the answer.
     pub fn delivered_in(&self, time: Duration) {
-        self.delivery_seconds.observe(time.as_secs_f64());
+        self.histograms.delivery.observe(time.as_secs_f64());
+    }
+
+    /// Notes the size of one message that came as a whole.
+    pub fn sized(&self, octets: usize) {
+        self.histograms.size.observe(octets as f64);
+    }
+
+    /// Notes how long one message was in this phase.
+    pub fn phase(&self, phase: Phase, time: Duration) {
+        self.histograms.phases.with_label_values(&[phase.label()]).observe(time.as_secs_f64());
     }
 
     /// Counts one change of the configuration.
@@ -233,41 +252,6 @@ impl Metrics {
     /// Everything in the Prometheus text format.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
-    }
-}
-
-/// Makes metrics and registers them.
-struct New<'a>(&'a Registry);
-
-impl New<'_> {
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        let it = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(it.clone()))?;
-        Ok(it)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let it = IntCounter::new(name, help)?;
-        self.0.register(Box::new(it.clone()))?;
-        Ok(it)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        let it = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(it.clone()))?;
-        Ok(it)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let it = IntGauge::new(name, help)?;
-        self.0.register(Box::new(it.clone()))?;
-        Ok(it)
-    }
-
-    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram, prometheus::Error> {
-        let it = Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec()))?;
-        self.0.register(Box::new(it.clone()))?;
-        Ok(it)
     }
 }
 

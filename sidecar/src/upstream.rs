@@ -77,8 +77,8 @@ pub enum Trouble {
     OutOfTurn(#[from] OutOfTurn),
 }
 
-/// How long each part took.
-#[derive(Debug, Default, Clone, Copy)]
+/// How long each part took, and who was at the other end.
+#[derive(Debug, Default, Clone)]
 pub struct Times {
     /// Name and TCP.
     pub connect: Duration,
@@ -86,6 +86,8 @@ pub struct Times {
     pub login: Duration,
     /// Envelope, content and the last reply.
     pub transfer: Duration,
+    /// What the relay greeted with; empty where it did not.
+    pub greeting: String,
 }
 
 /// A message that the relay has up to its final dot, or that ended before.
@@ -141,10 +143,10 @@ impl Upstream {
         place: Place,
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
-        let began = Instant::now();
+        *times = Times::default();
         let warm = self.pool.take(cleared.generation()).await;
-        times.connect = began.elapsed();
         if let Some(mut carrier) = warm {
+            times.greeting = carrier.connection.greeting().to_owned();
             let began = Instant::now();
             let ended = carrier.connection.send_undotted(outgoing).await;
             times.transfer = began.elapsed();
@@ -200,11 +202,11 @@ impl Upstream {
             () = drain.over() => return Err(Trouble::Ending),
         };
         let stream = dialled.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
-        times.connect += began.elapsed();
+        times.connect = began.elapsed();
 
         let open = Open::count(&self.metrics);
         let began = Instant::now();
-        let connection = Connection::open(stream, peer, cleared, drain).await;
+        let connection = Connection::open(stream, peer, cleared, drain, &mut times.greeting).await;
         times.login = began.elapsed();
         let (key, token_end) = (cleared.generation().clone(), cleared.token_end());
         Ok(connection?.map(|connection| Carrier::new(connection, open, key, token_end)))

@@ -10,7 +10,7 @@ mod row;
 mod table;
 mod words;
 
-pub use lookup::{At, Smtp, entra, graph, local, smtp};
+pub use lookup::{At, Smtp, entra, graph, is_entras, local, smtp};
 pub use page::page;
 pub use row::{Class, Retry, Row, When};
 pub use table::{TABLE, local as reason};

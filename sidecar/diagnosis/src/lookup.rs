@@ -37,6 +37,12 @@ pub fn entra(status: u16, error: Option<&str>, codes: &[u32], description: &str)
     row.or(ENTRA.last()).map_or_else(|| local(reason::TOKEN_UNUSABLE), Row::diagnosis).with_words(description)
 }
 
+/// Whether this is a reason that [`entra`] gives.
+#[must_use]
+pub fn is_entras(reason: &str) -> bool {
+    ENTRA.iter().any(|row| row.reason == reason)
+}
+
 /// What a reply answered, as far as it changes what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {

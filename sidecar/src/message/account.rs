@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use mail_egress_diagnosis::reason;
+use mail_egress_diagnosis::{Class, is_entras, reason, words};
 use mail_egress_smtp::client::{Accepted, UpstreamReply};
 use mail_egress_smtp::{Envelope, ReversePath};
 
 use crate::message::refusal::Refusal;
 use crate::message::submission::Submission;
 use crate::message::trace::QueueId;
-use crate::metrics::{AuthStage, Fate, Metrics};
+use crate::metrics::{AuthStage, Fate, Metrics, Phase};
 use crate::upstream::Times;
 
 /// The `reason` of a message whose app left; not in the table, since nobody is told.
@@ -61,6 +61,8 @@ impl Account {
         };
         metrics.message(fate, reason, envelope.to.len(), octets);
         metrics.delivered_in(total);
+        metrics.sized(octets);
+        self.count_phases(metrics, submission.hold);
         if let Err(refusal) = outcome {
             count_authentication(metrics, refusal);
         }
@@ -70,15 +72,18 @@ impl Account {
         };
         let reason = reason.unwrap_or_default();
         let message_id = &self.message_id;
+        // by the number in its greeting the relay's people find the connection
+        let relay = words(&self.times.greeting);
         macro_rules! line {
             ($level:ident, $($field:tt)*) => {
                 tracing::$level!(
                     id = %submission.id,
-                    from = %envelope.from,
+                    from = envelope.from.to_string(),
                     recipients = envelope.to.len(),
                     bytes = octets,
                     message_id,
                     $($field)*
+                    hold_ms = millis(submission.hold),
                     receive_ms = millis(self.receive),
                     wait_ms = millis(self.wait),
                     attempts = self.attempts,
@@ -92,22 +97,42 @@ impl Account {
         }
         match fate {
             Fate::Accepted => line!(info, reply = said,),
-            Fate::Uncertain => line!(error, reason, why = said,),
-            Fate::Deferred | Fate::Refused | Fate::Abandoned => line!(warn, reason, why = said,),
+            Fate::Uncertain => line!(error, reason, why = said, relay,),
+            Fate::Deferred | Fate::Refused | Fate::Abandoned => line!(warn, reason, why = said, relay,),
+        }
+    }
+
+    /// A warm connection spares a message two phases, and a refusal of our own all behind the dot.
+    fn count_phases(&self, metrics: &Metrics, hold: Duration) {
+        metrics.phase(Phase::Hold, hold);
+        metrics.phase(Phase::Receive, self.receive);
+        let Times { connect, login, transfer, .. } = self.times;
+        for (phase, time) in [
+            (Phase::Wait, self.wait),
+            (Phase::Connect, connect),
+            (Phase::Login, login),
+            (Phase::Transfer, transfer),
+        ] {
+            if !time.is_zero() {
+                metrics.phase(phase, time);
+            }
         }
     }
 }
 
 /// A message that was refused before its 354.
-pub fn not_taken(metrics: &Metrics, id: &QueueId, envelope: &Envelope, refusal: &Refusal) {
+pub fn not_taken(metrics: &Metrics, id: &QueueId, envelope: &Envelope, refusal: &Refusal, hold: Duration) {
     metrics.message(refusal.fate(), Some(refusal.reason), envelope.to.len(), 0);
+    metrics.phase(Phase::Hold, hold);
     count_authentication(metrics, refusal);
     tracing::warn!(
         %id,
-        from = %envelope.from,
+        from = envelope.from.to_string(),
         recipients = envelope.to.len(),
+        announced_bytes = envelope.size,
         reason = refusal.reason,
         why = refusal.sentence,
+        hold_ms = millis(hold),
         "message {} before its 354",
         refusal.fate().label()
     );
@@ -125,6 +150,7 @@ pub fn too_large(metrics: &Metrics, submission: &Submission) {
 
 /// A message with a bare CR or LF, which the sender refuses; the session has said so.
 pub fn malformed(metrics: &Metrics, submission: &Submission) {
+    metrics.denied(reason::BARE_LINE_ENDING);
     unfinished(metrics, submission, Fate::Refused, reason::BARE_LINE_ENDING, "it has bare line endings");
 }
 
@@ -132,7 +158,13 @@ pub fn malformed(metrics: &Metrics, submission: &Submission) {
 pub fn announced_too_large(metrics: &Metrics, from: &ReversePath) {
     let (fate, reason) = (Fate::Refused, reason::MESSAGE_TOO_LARGE);
     metrics.message(fate, Some(reason), 0, 0);
-    tracing::warn!(%from, reason, why = "announced as larger than the route takes", "message {}", fate.label());
+    tracing::warn!(
+        from = from.to_string(),
+        reason,
+        why = "announced as larger than the route takes",
+        "message {}",
+        fate.label()
+    );
 }
 
 fn unfinished(
@@ -146,7 +178,7 @@ fn unfinished(
     metrics.message(fate, Some(reason), envelope.to.len(), octets);
     tracing::warn!(
         id = %submission.id,
-        from = %envelope.from,
+        from = envelope.from.to_string(),
         recipients = envelope.to.len(),
         bytes = octets,
         reason,
@@ -162,20 +194,58 @@ fn count_authentication(metrics: &Metrics, refusal: &Refusal) {
     }
 }
 
-/// At which stage of authentication it failed, if it did.
+/// At which stage of authentication it failed, if it did. Entra's reasons count also where they come
+/// from the operator, by way of the file.
 fn authentication(refusal: &Refusal) -> Option<AuthStage> {
     match refusal.reason {
-        reason::TOKEN_MISSING | reason::TOKEN_EXPIRED | reason::TOKEN_UNUSABLE => Some(AuthStage::Token),
+        _ if refusal.at_authentication => Some(AuthStage::Relay),
         reason::XOAUTH2_NOT_OFFERED => Some(AuthStage::Relay),
-        _ => refusal.at_authentication.then_some(AuthStage::Relay),
+        reason::TOKEN_MISSING
+        | reason::TOKEN_EXPIRED
+        | reason::TOKEN_UNUSABLE
+        | reason::CREDENTIAL_NOT_FOUND
+        | reason::CREDENTIAL_NOT_LABELLED
+        | reason::CREDENTIAL_INVALID
+        | reason::LOGIN_URL_INVALID
+        | reason::ENTRA_NAME_NOT_FOUND
+        | reason::ENTRA_UNREACHABLE
+        | reason::ENTRA_TIMEOUT
+        | reason::ENTRA_TLS_FAILED => Some(AuthStage::Token),
+        reason => is_entras(reason).then_some(AuthStage::Token),
+    }
+}
+
+/// A message that the limits let go later, or never.
+pub fn held_back(metrics: &Metrics, refusal: &Refusal) {
+    match refusal.class {
+        Class::Permanent => metrics.denied(refusal.reason),
+        Class::Transient | Class::Mendable | Class::Uncertain => metrics.held_back(refusal.reason),
     }
 }
 
 fn spoken(reply: &UpstreamReply) -> String {
     let enhanced = reply.enhanced.map(|code| format!("{code} ")).unwrap_or_default();
-    mail_egress_diagnosis::words(&format!("{} {enhanced}{}", reply.code, reply.text))
+    words(&format!("{} {enhanced}{}", reply.code, reply.text))
 }
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_us_and_a_token_is_a_failure_of_authentication() {
+        let stage = |reason| authentication(&Refusal::of(reason));
+        for reason in ["TokenExpired", "EntraTimeout", "InvalidClientSecret", "CredentialInvalid"] {
+            assert_eq!(stage(reason), Some(AuthStage::Token), "{reason}");
+        }
+        assert_eq!(stage("Xoauth2NotOffered"), Some(AuthStage::Relay));
+        assert_eq!(stage("SenderSuspended"), None);
+        let mut refused = Refusal::of("ConditionalAccess");
+        refused.at_authentication = true;
+        assert_eq!(authentication(&refused), Some(AuthStage::Relay));
+    }
 }

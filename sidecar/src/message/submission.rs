@@ -61,6 +61,8 @@ pub struct Submission {
     pub envelope: Envelope,
     /// What has come of it.
     pub body: Body,
+    /// How long it was held before its 354.
+    pub hold: Duration,
     pub(super) permitted: Instant,
     pub(super) place: Option<Place>,
 }
@@ -117,13 +119,15 @@ impl Submissions {
     /// Before the 354: the configuration must allow it, room must be free and a place upstream
     /// too, for which it waits a little. A refusal is counted and logged.
     pub async fn admit(&self, envelope: Envelope) -> Result<Submission, Refusal> {
-        let id = self.ids.next(Timestamp::now());
-        match self.admitted(&envelope).await {
+        let (id, began) = (self.ids.next(Timestamp::now()), Instant::now());
+        let admitted = self.admitted(&envelope).await;
+        let hold = began.elapsed();
+        match admitted {
             Ok((body, place)) => {
-                Ok(Submission { id, envelope, body, permitted: Instant::now(), place: Some(place) })
+                Ok(Submission { id, envelope, body, hold, permitted: Instant::now(), place: Some(place) })
             }
             Err(refusal) => {
-                account::not_taken(&self.metrics, &id, &envelope, &refusal);
+                account::not_taken(&self.metrics, &id, &envelope, &refusal, hold);
                 Err(refusal)
             }
         }
@@ -151,7 +155,7 @@ impl Submissions {
         tokio::select! {
             place = self.gate.enter(ask) => place.map_err(|not_now| {
                 let refusal = limits::refusal(not_now, now(), Timestamp::now());
-                self.metrics.held_back(refusal.reason);
+                account::held_back(&self.metrics, &refusal);
                 refusal
             }),
             () = drain.over() => Err(Refusal::of(reason::SHUTTING_DOWN)),

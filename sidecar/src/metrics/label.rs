@@ -32,6 +32,39 @@ impl Fate {
     }
 }
 
+/// Where a message spends its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before its 354: for room, and for its turn within the limits.
+    Hold,
+    /// From the 354 to the app's final dot.
+    Receive,
+    /// Behind the dot, for a place upstream.
+    Wait,
+    /// Name and TCP.
+    Connect,
+    /// Greeting, TLS and AUTH.
+    Login,
+    /// Envelope, content and the last reply.
+    Transfer,
+}
+
+impl Phase {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Hold, Self::Receive, Self::Wait, Self::Connect, Self::Login, Self::Transfer];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Receive => "receive",
+            Self::Wait => "wait",
+            Self::Connect => "connect",
+            Self::Login => "login",
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
 /// At which stage authentication failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthStage {

@@ -39,6 +39,19 @@ fn counts_a_message_with_its_recipients_and_octets() {
 }
 
 #[test]
+fn every_phase_is_there_before_its_first_message() {
+    let metrics = Metrics::new().unwrap();
+    for phase in Phase::ALL {
+        shows(&metrics, &format!(r#"mail_egress_phase_seconds_count{{phase="{}"}} 0"#, phase.label()));
+    }
+    metrics.phase(Phase::Login, Duration::from_millis(300));
+    metrics.sized(2_000);
+    shows(&metrics, r#"mail_egress_phase_seconds_bucket{phase="login",le="0.5"} 1"#);
+    shows(&metrics, r#"mail_egress_phase_seconds_bucket{phase="login",le="0.1"} 0"#);
+    shows(&metrics, r#"mail_egress_message_size_bytes_bucket{le="4096"} 1"#);
+}
+
+#[test]
 fn says_the_end_of_a_token_only_while_there_is_one() {
     let metrics = Metrics::new().unwrap();
     let end = Timestamp::from_second(1_795_000_000).unwrap();

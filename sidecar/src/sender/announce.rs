@@ -25,6 +25,9 @@ pub fn change(metrics: &Metrics, sender: &SenderRef, seen: &Seen, current: &Curr
         }
         Seen::Usable(loaded) => {
             metrics.config_load(Load::Usable);
+            if loaded.brings_token {
+                metrics.token_updated();
+            }
             usable(sender, loaded);
         }
     }

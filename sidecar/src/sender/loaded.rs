@@ -7,6 +7,7 @@ use mail_egress_entra::tls;
 use mail_egress_policy::Policy;
 use mail_egress_smtp::{Address, server};
 use rustls::ClientConfig;
+use secrecy::ExposeSecret;
 
 use crate::message::body::PIECE;
 use crate::message::trace;
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub limits: Limits,
     /// The same from file to file while nothing but the token changes.
     pub generation: Generation,
+    /// Whether it carries a token that the one before did not.
+    pub brings_token: bool,
     /// The tokens that were asked for here, and those that the relay has refused.
     pub tokens: Tokens,
 }
@@ -83,8 +86,9 @@ impl Loaded {
             Some(before) if differ_in_the_token_alone(&before.file, &file) => before.generation.clone(),
             Some(_) | None => Generation::default(),
         };
+        let brings_token = token(&file).is_some() && token(&file) != before.and_then(|it| token(&it.file));
         let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
-        Ok(Self { file, mailbox, tls, session, policy, limits, generation, tokens })
+        Ok(Self { file, mailbox, tls, session, policy, limits, generation, brings_token, tokens })
     }
 
     /// The way out, unless the sender is unready.
@@ -97,6 +101,10 @@ impl Loaded {
 fn differ_in_the_token_alone(one: &SenderFile, other: &SenderFile) -> bool {
     let without = |file: &SenderFile| write(&SenderFile { token: None, ..file.clone() }).ok();
     without(one) == without(other)
+}
+
+fn token(file: &SenderFile) -> Option<&str> {
+    file.token.as_ref().map(|token| token.value.expose_secret())
 }
 
 /// The largest message that both can take, with the trace header that we add to it; memory, where it
@@ -170,8 +178,10 @@ mod tests {
         let mut newer = file("a@contoso.com", "");
         let expires_at = "2026-11-23T12:00:00Z".parse().unwrap();
         newer.token = Some(mail_egress_config::Token { value: "t".into(), expires_at });
-        let second = Loaded::new(newer, MOST, Some(&first)).unwrap();
+        let second = Loaded::new(newer.clone(), MOST, Some(&first)).unwrap();
         assert_eq!(first.generation, second.generation);
+        let third = Loaded::new(newer, MOST, Some(&second)).unwrap();
+        assert_eq!([&first, &second, &third].map(|it| it.brings_token), [false, true, false]);
         let other = Loaded::new(file("b@contoso.com", ""), MOST, Some(&second)).unwrap();
         assert_ne!(other.generation, second.generation);
     }

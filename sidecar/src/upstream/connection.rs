@@ -42,12 +42,13 @@ impl Cut {
 
 impl Connection {
     /// From the greeting to the answer to AUTH. The inner error is the relay's: it refused, or is
-    /// not as it must be.
+    /// not as it must be. In either case `greeting` becomes what it greeted with.
     pub(super) async fn open(
         stream: TcpStream,
         peer: Peer,
         cleared: &Clearance,
         drain: Drain,
+        greeting: &mut String,
     ) -> Result<Result<Self, Attempt>, Trouble> {
         let (stream, mut dialogue, drain) = match cleared.route().security {
             mail_egress_config::Security::ImplicitTls => {
@@ -57,7 +58,9 @@ impl Connection {
             mail_egress_config::Security::StartTls => {
                 let mut dialogue = Dialogue::new(settings(cleared, Security::StartTls), now());
                 let mut line = Line::new(stream, drain);
-                match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
+                let action = line.action(&mut dialogue).await;
+                dialogue.greeting().clone_into(greeting);
+                match action.map_err(|cut| cut.trouble(&peer))? {
                     Action::StartTls => {}
                     Action::Finished(attempt) => {
                         line.close(&mut dialogue).await;
@@ -72,7 +75,9 @@ impl Connection {
             }
         };
         let mut line = Line::new(stream, drain);
-        match line.action(&mut dialogue).await.map_err(|cut| cut.trouble(&peer))? {
+        let action = line.action(&mut dialogue).await;
+        dialogue.greeting().clone_into(greeting);
+        match action.map_err(|cut| cut.trouble(&peer))? {
             Action::Ready => Ok(Ok(Self { line, dialogue, peer })),
             Action::Finished(attempt) => {
                 line.close(&mut dialogue).await;
@@ -80,6 +85,11 @@ impl Connection {
             }
             Action::StartTls | Action::SendBody => Err(OutOfTurn.into()),
         }
+    }
+
+    /// What the relay greeted with.
+    pub(super) fn greeting(&self) -> &str {
+        self.dialogue.greeting()
     }
 
     /// Sends one message but for its final dot. `None`: only that is missing. `Some`: it ended

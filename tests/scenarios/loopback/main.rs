@@ -7,5 +7,6 @@ mod delivery;
 mod faults;
 mod kills;
 mod lifecycle;
+mod metrics;
 mod no_token_without_tls;
 mod own_tokens;

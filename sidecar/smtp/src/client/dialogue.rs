@@ -18,6 +18,7 @@ pub struct Dialogue {
     settings: Settings,
     state: State,
     replies: ReplyReader,
+    greeting: String,
     offers: Offers,
     /// A message was begun, and RSET not said since.
     used: bool,
@@ -94,6 +95,7 @@ impl Dialogue {
             settings,
             state: State::Greeting(tls),
             replies: ReplyReader::default(),
+            greeting: String::new(),
             offers: Offers::default(),
             used: false,
             output: Vec::new(),
@@ -231,6 +233,13 @@ impl Dialogue {
             State::Clearing { .. } => Phase::Reset,
             State::Quit | State::Ended => Phase::Quit,
         }
+    }
+
+    /// What the relay greeted with, cleaned as any reply; empty before. Exchange's names the server,
+    /// and the connection by a number in brackets.
+    #[must_use]
+    pub fn greeting(&self) -> &str {
+        &self.greeting
     }
 
     /// What the relay offers, as far as it has said.

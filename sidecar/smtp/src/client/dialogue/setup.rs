@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::{Dialogue, State, Tls};
 use crate::{
     client::{
-        Action, Failure,
+        Action, Failure, UpstreamReply,
         offers::Offers,
         replies::Lines,
         xoauth2::{self, Opening},
@@ -20,7 +20,10 @@ impl Dialogue {
     pub(super) fn reply(&mut self, lines: Lines, now: Instant) -> Option<Action> {
         let class = lines.code / 100;
         match self.state {
-            State::Greeting(tls) if class == 2 => self.hello(tls, now),
+            State::Greeting(tls) if class == 2 => {
+                self.greeting = UpstreamReply::from(lines).text;
+                self.hello(tls, now);
+            }
             State::Ehlo(tls) if class == 2 => {
                 self.offers = Offers::read(&lines);
                 return self.offered(tls, now);
