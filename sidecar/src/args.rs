@@ -109,6 +109,11 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
+    /// How much of an address a log line shows, also within the relay's words; replies to the app
+    /// are not changed
+    #[arg(long, env = "MAIL_EGRESS_LOG_ADDRESSES", value_name = "HOW", default_value = "full")]
+    pub log_addresses: LogAddresses,
+
     /// How long messages in hand may still take after SIGTERM, for example 25s or 1m
     #[arg(long, env = "MAIL_EGRESS_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s")]
     pub drain_timeout: Period,
@@ -212,6 +217,17 @@ pub enum LogFormat {
     Text,
     /// A JSON object on each line
     Json,
+}
+
+/// How much of an address is shown in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogAddresses {
+    /// All of it
+    Full,
+    /// What stands behind its @; of a Message-ID all
+    Domain,
+    /// Nothing; of a Message-ID what stands before its @
+    None,
 }
 
 /// A length of time as a person writes it: `25s`, `1m30s`.

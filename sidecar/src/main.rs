@@ -50,7 +50,7 @@ const SIGXFSZ: i32 = 25;
 /// One thread: a sidecar is paid for once per pod, and it waits more than it works. What waits for
 /// the disk has a few threads of its own.
 fn run(args: &RunArgs) -> anyhow::Result<()> {
-    log::install(args.log_format);
+    log::install(args.log_format, args.log_addresses);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(DISK_THREADS)

@@ -7,6 +7,7 @@ mod delivery;
 mod faults;
 mod kills;
 mod lifecycle;
+mod logs;
 mod metrics;
 mod no_token_without_tls;
 mod own_tokens;
