@@ -43,6 +43,8 @@ use crate::{
 pub struct Settings {
     /// Our name in the greeting; where it is no host name, `localhost` is said instead.
     pub name: String,
+    /// The domain whose postmaster `RCPT TO:<postmaster>` means; `None` while it is not known.
+    pub postmaster_domain: Option<String>,
     /// The largest message taken, in octets, and what SIZE says.
     pub max_message_bytes: u64,
     /// The most recipients of one message (RFC 5321 section 4.5.3.1.8 wants at least 100).
@@ -65,6 +67,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: "localhost".to_owned(),
+            postmaster_domain: None,
             max_message_bytes: 35 * 1024 * 1024,
             max_recipients: 500,
             // more than a hundred of the longest, and 500 of 65 octets

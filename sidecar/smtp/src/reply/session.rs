@@ -82,6 +82,7 @@ replies! {
     pub(crate) MAIL_FIRST = 503 (5, 1) "say MAIL first";
     pub(crate) MAIL_TWICE = 503 (5, 1) "there is a sender already, say RSET to begin anew";
     pub(crate) NO_RECIPIENT = 503 (5, 1) "no recipient was taken, say RCPT first";
+    pub(crate) NO_POSTMASTER_YET = 451 (3, 5) "it is not known yet whose postmaster that is, since the sidecar has no mailbox; name the domain, or try again";
     pub(crate) TOO_MANY_RECIPIENTS = 452 (5, 3) "too many recipients, send the others with another message";
     pub(crate) BARE_ENDING_IN_MESSAGE = 550 (6, 0) "the message has a bare CR or LF, and the MailSender refuses such; let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize";
     pub(crate) TOO_LARGE = 552 (3, 4) "the message is larger than may be sent, see SIZE in the reply to EHLO";
