@@ -62,7 +62,7 @@ fn run(input: &[u8], mut next: impl FnMut(usize) -> usize) -> (String, Vec<Strin
                 told.push(format!("{envelope:?}"));
                 session.permit(now).unwrap();
             }
-            Some(Event::TooLarge | Event::Malformed | Event::Dropped) => body.clear(),
+            Some(Event::Unfit(_) | Event::Dropped) => body.clear(),
             Some(Event::End) => {
                 assert!(body.len() <= 100 && (body.is_empty() || body.ends_with(b"\r\n")));
                 told.push(body.escape_ascii().to_string());

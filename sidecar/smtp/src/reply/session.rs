@@ -110,6 +110,14 @@ pub(crate) fn extended_hello(name: &str, size: u64, dsn: bool) -> Reply {
 }
 
 /// An address that is none; `recipient` tells whose, `why` says what is wrong with it.
+/// A message with a line of more than `most` octets.
+pub(crate) fn long_line_in_message(most: usize) -> Reply {
+    let text = format!(
+        "the message has a line of more than {most} octets; let the app break its lines, or encode the text as quoted-printable or base64"
+    );
+    Reply { code: 550, status: Some(Status::new(6, 0)), text: text.into() }
+}
+
 pub(crate) fn bad_address(recipient: bool, why: &str) -> Reply {
     let status = if recipient { Status::new(1, 3) } else { Status::new(1, 7) };
     Reply { code: 501, status: Some(status), text: why.to_owned().into() }

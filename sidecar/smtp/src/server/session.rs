@@ -45,7 +45,7 @@ pub struct Session {
 ///                     Sasl │ │          Recipient ──┘ refuse        │             Held
 ///                          │ └──── RSET, EHLO ────┘                 │              │
 ///                          │ ◀──────────────────────────────────────┘              │
-///                          │ ◀── too large, malformed ── Data                      │
+///                          │ ◀── unfit ── Data                                     │
 ///                          └───────────────────────── finish ──────────────────────┘
 ///
 ///   Mail ── BDAT ─▶ DecidingChunk ── permit ─▶ Chunk ◀── BDAT ──▶ Chunks ── RSET, EHLO ─▶ Greeted
@@ -398,7 +398,7 @@ impl Session {
         self.patient_for_block(now);
         match (ended, unfit) {
             (false, _) => {}
-            (true, Some(unfit)) => self.conclude(unfit.reply(), now),
+            (true, Some(unfit)) => self.conclude(&unfit.reply(&self.settings), now),
             (true, None) => {
                 self.state = State::Held;
                 *event = Some(Event::End);
