@@ -36,6 +36,7 @@ replies! {
     pub(crate) TIMED_OUT = 421 (4, 2) "nothing was said for too long, closing";
     pub(crate) TOO_MANY_ERRORS = 421 (7, 0) "too many errors, closing";
     pub(crate) TOO_EARLY = 421 (5, 1) "more came behind DATA before its reply, closing, since it must not be read as commands";
+    pub(crate) MESSAGE_BEHIND_REFUSAL = 421 (5, 1) "DATA was refused and what came is no command, closing, since a message must not be read as commands";
     pub(crate) NOT_HTTP = 421 (7, 0) "this is an SMTP server, not a web server, closing";
 
     pub(crate) HELP = 214 (0, 0) "send mail as usual: EHLO, MAIL, RCPT, DATA or BDAT; also RSET, NOOP, VRFY, AUTH, QUIT";
@@ -109,7 +110,6 @@ pub(crate) fn extended_hello(name: &str, size: u64, dsn: bool) -> Reply {
     )
 }
 
-/// An address that is none; `recipient` tells whose, `why` says what is wrong with it.
 /// A message with a line of more than `most` octets.
 pub(crate) fn long_line_in_message(most: usize) -> Reply {
     let text = format!(
@@ -118,6 +118,7 @@ pub(crate) fn long_line_in_message(most: usize) -> Reply {
     Reply { code: 550, status: Some(Status::new(6, 0)), text: text.into() }
 }
 
+/// An address that is none; `recipient` tells whose, `why` says what is wrong with it.
 pub(crate) fn bad_address(recipient: bool, why: &str) -> Reply {
     let status = if recipient { Status::new(1, 3) } else { Status::new(1, 7) };
     Reply { code: 501, status: Some(status), text: why.to_owned().into() }

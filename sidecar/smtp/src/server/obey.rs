@@ -20,14 +20,26 @@ impl Session {
             self.authenticate(next);
             return None;
         }
-        match command::parse(line) {
-            Ok(Command::Bdat(chunk)) => return self.bdat(chunk),
-            Ok(command) if matches!(self.state, State::Chunks(_)) => return self.between_chunks(&command),
-            Ok(Command::Data) => return self.data(),
-            Ok(Command::Mail(mail)) => return self.mail(mail),
-            Ok(Command::Rcpt(rcpt)) => return self.rcpt(rcpt),
-            Ok(command) => self.answer(&command),
-            Err(reply) => self.complain(&reply),
+        let behind_data = std::mem::take(&mut self.behind_data);
+        let command = match command::parse(line) {
+            Ok(command) => command,
+            Err(_) if behind_data => {
+                self.close(&reply::MESSAGE_BEHIND_REFUSAL);
+                return None;
+            }
+            Err(reply) => {
+                self.complain(&reply);
+                return None;
+            }
+        };
+        self.behind_data = matches!(command, Command::Data);
+        match command {
+            Command::Bdat(chunk) => return self.bdat(chunk),
+            command if matches!(self.state, State::Chunks(_)) => return self.between_chunks(&command),
+            Command::Data => return self.data(),
+            Command::Mail(mail) => return self.mail(mail),
+            Command::Rcpt(rcpt) => return self.rcpt(rcpt),
+            command => self.answer(&command),
         }
         None
     }
