@@ -148,7 +148,7 @@ impl Conversation {
             }
             Event::End => {
                 let submission = self.submission.take().ok_or(OutOfTurn).map_err(io::Error::other)?;
-                let gone = gone(&self.stream, &mut self.input);
+                let gone = gone(&mut self.stream, &mut self.input);
                 let outcome = self.submissions.deliver(submission, gone).await;
                 let outcome = outcome.ok_or(io::ErrorKind::ConnectionAborted)?;
                 self.session.finish(&outcome, now()).map_err(io::Error::other)
@@ -170,7 +170,7 @@ impl Conversation {
         if self.input.is_empty() {
             // lets the runtime look at the sockets, where the answer needed no waiting
             tokio::task::yield_now().await;
-            self.read()?;
+            self.read().await?;
         }
         let _nothing_is_taken = self.session.feed(&self.input, &mut self.text, now());
         Ok(())
@@ -191,7 +191,7 @@ impl Conversation {
         match woken {
             Woken::Readable(readable) => {
                 readable?;
-                return self.read();
+                return self.read().await;
             }
             Woken::Late => self.session.handle_timeout(now()),
             Woken::GiveBackPlace => {
@@ -210,8 +210,8 @@ impl Conversation {
         Ok(true)
     }
 
-    fn read(&mut self) -> io::Result<bool> {
-        read(&self.stream, &mut self.input)
+    async fn read(&mut self) -> io::Result<bool> {
+        read(&mut self.stream, &mut self.input).await
     }
 
     async fn write(&mut self) -> io::Result<()> {
@@ -235,14 +235,15 @@ impl Conversation {
     }
 }
 
-/// Reads once what is there; `false` where the app has closed.
-fn read(stream: &TcpStream, input: &mut Vec<u8>) -> io::Result<bool> {
+/// Reads once what is there, without waiting; `false` where the app has closed.
+async fn read(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<bool> {
     input.reserve(READ);
-    match stream.try_read_buf(input) {
-        Ok(0) => Ok(false),
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-        Err(error) => Err(error),
+    // not `try_read_buf`, which does not conclude from a short read that there is no more, so that
+    // each wait behind it would begin with a read in vain
+    tokio::select! {
+        biased;
+        read = stream.read_buf(input) => Ok(read? > 0),
+        () = future::ready(()) => Ok(true),
     }
 }
 
@@ -251,10 +252,10 @@ fn read(stream: &TcpStream, input: &mut Vec<u8>) -> io::Result<bool> {
 ///
 /// What it sends meanwhile, such as that QUIT, is kept in `input`. From an app that sends more than
 /// may be kept ahead of its turn nothing further is read, so its end is not seen either.
-async fn gone(stream: &TcpStream, input: &mut Vec<u8>) {
+async fn gone(stream: &mut TcpStream, input: &mut Vec<u8>) {
     while input.len() < MOST_AHEAD {
         let there = match stream.readable().await {
-            Ok(()) => read(stream, input),
+            Ok(()) => read(stream, input).await,
             Err(error) => Err(error),
         };
         if !there.unwrap_or(false) {

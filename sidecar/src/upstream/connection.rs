@@ -1,5 +1,6 @@
 //! One connection to the relay, from TCP to the farewell.
 
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,9 +153,13 @@ impl Connection {
     /// Whether the relay has said nothing since the last message, and is still there: an idle one
     /// has nothing to say but that it ends.
     pub(super) async fn is_quiet(&mut self) -> bool {
-        let heard = self.line.exchange(&[], &mut self.dialogue);
-        // polled once, before the time that is over already
-        timeout(Duration::ZERO, heard).await.is_err() && self.is_ready()
+        // asked once, without a timer: one that is due at once would wake the runtime up for itself
+        let has_spoken = tokio::select! {
+            biased;
+            _heard = self.line.exchange(&[], &mut self.dialogue) => true,
+            () = future::ready(()) => false,
+        };
+        !has_spoken && self.is_ready()
     }
 
     fn trouble(&self, cut: Cut) -> Trouble {
