@@ -97,7 +97,7 @@ impl Submissions {
 
     /// The message as the rules in force let it leave.
     async fn prepared<'a>(&self, submission: &'a Submission) -> Result<Outgoing<'a>, Refusal> {
-        self.cleared()?;
+        self.allowed()?;
         let loaded = self.loaded().ok_or(Refusal::of(reason::MAIL_SENDER_MISSING))?;
         let prepared = Outgoing::prepare(submission, &loaded).await;
         prepared.inspect_err(|refusal| {
@@ -168,10 +168,10 @@ impl Submissions {
     async fn has_another_token(&self) -> bool {
         let mut current = self.current.clone();
         if !current.borrow_and_update().asks_for_its_own_tokens() {
-            return self.cleared().is_ok();
+            return self.allowed().is_ok();
         }
         let coming = async {
-            while self.cleared().is_err() {
+            while self.allowed().is_err() {
                 if current.changed().await.is_err() {
                     return false;
                 }

@@ -23,7 +23,7 @@ use crate::message::outgoing::denied;
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds};
 use crate::metrics::Metrics;
-use crate::sender::clearance::{Clearance, decide, token_end};
+use crate::sender::clearance::{Clearance, allows, decide, token_end};
 use crate::sender::follow::Current;
 use crate::sender::loaded::Loaded;
 use crate::upstream::Upstream;
@@ -134,10 +134,15 @@ impl Submissions {
     }
 
     async fn admitted(&self, envelope: &Envelope) -> Result<(Body, Place), Refusal> {
-        self.cleared()?;
+        self.allowed()?;
         let size = envelope.size.unwrap_or(0).saturating_add(trace::ROOM);
         let body = self.store.begin(size).await.map_err(|full| Refusal::of(full.reason()))?;
         Ok((body, self.place(envelope, self.hold()).await?))
+    }
+
+    /// Whether the configuration and the token allow to send.
+    pub(super) fn allowed(&self) -> Result<(), Refusal> {
+        allows(&self.current.borrow(), &self.sender, Timestamp::now())
     }
 
     pub(super) fn cleared(&self) -> Result<Clearance, Refusal> {
@@ -171,7 +176,7 @@ impl Submissions {
     /// The metrics in Prometheus' text format, with what only a look at the clock tells.
     pub fn metrics_text(&self) -> Result<String, prometheus::Error> {
         let end = token_end(&self.current.borrow());
-        self.metrics.standing(end, self.cleared().is_ok(), self.store.held());
+        self.metrics.standing(end, self.allowed().is_ok(), self.store.held());
         self.metrics.holding(self.gate.waiting());
         self.metrics.text()
     }

@@ -1,5 +1,6 @@
 //! May we send now, and by which way? Decided from the configuration in force and the time.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,21 +73,39 @@ impl Clearance {
 /// A token is opaque: only the end that its response named refuses it (the design, "Claims
 /// explain, they never decide").
 pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<Clearance, Refusal> {
+    let Found { loaded, route, token, tls } = found(current, sender, now)?;
+    let Token { value: token, expires_at: token_end } = token.into_owned();
+    let login = XOAuth2 { user: loaded.mailbox.clone(), token };
+    let (tokens, generation) = (loaded.tokens.clone(), loaded.generation.clone());
+    Ok(Clearance { route: route.clone(), login, token_end, tls, tokens, generation })
+}
+
+/// The same where only the answer is wanted: no token is copied.
+pub fn allows(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<(), Refusal> {
+    found(current, sender, now).map(drop)
+}
+
+/// What a clearance is made of.
+struct Found<'a> {
+    loaded: &'a Loaded,
+    route: &'a SmtpRoute,
+    token: Cow<'a, Token>,
+    tls: Arc<ClientConfig>,
+}
+
+fn found<'a>(current: &'a Current, sender: &SenderRef, now: Timestamp) -> Result<Found<'a>, Refusal> {
     if let Current::Missing = current {
         return Err(missing(sender));
     }
     let (loaded, route) = configured(current)?;
-    let Token { value: token, expires_at: token_end } = match &loaded.file.token_source {
-        Some(TokenSource::Entra(source)) => loaded.tokens.own(source, now).map_err(own_words)?,
-        None => token_of_file(loaded, sender, now)?.clone(),
+    let token = match &loaded.file.token_source {
+        Some(TokenSource::Entra(source)) => Cow::Owned(loaded.tokens.own(source, now).map_err(own_words)?),
+        None => Cow::Borrowed(token_of_file(loaded, sender, now)?),
     };
-    if let Some(why) = loaded.tokens.why_refused(&token, now) {
+    if let Some(why) = loaded.tokens.why_refused(&token.value, now) {
         return Err(why);
     }
-    let tls = tls(loaded)?;
-    let login = XOAuth2 { user: loaded.mailbox.clone(), token };
-    let (tokens, generation) = (loaded.tokens.clone(), loaded.generation.clone());
-    Ok(Clearance { route: route.clone(), login, token_end, tls, tokens, generation })
+    Ok(Found { loaded, route, token, tls: tls(loaded)? })
 }
 
 /// The file in force and its way out, where mail may be sent at all.

@@ -34,6 +34,9 @@ impl Refused {
     /// Why this token is not to be shown, if it is not.
     #[must_use]
     pub fn why(&self, token: &SecretString, now: Timestamp) -> Option<Refusal> {
+        if self.tokens.is_empty() {
+            return None;
+        }
         let id = self.id(token);
         let (_, at, why) = self.tokens.iter().find(|(known, ..)| *known == id)?;
         // a clock that was set back must not shun it for longer
