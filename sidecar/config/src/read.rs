@@ -14,6 +14,9 @@ pub const LIMIT: usize = 1024 * 1024;
 /// Longest token, in octets; Entra's are 2 to 4 KiB.
 const TOKEN_LIMIT: usize = 32 * 1024;
 
+/// Longest path of a field that an error names, in characters.
+const PATH_LIMIT: usize = 100;
+
 /// Why a file cannot be used. No variant repeats a value of the file: it may hold a token.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
@@ -80,11 +83,12 @@ pub fn write(file: &SenderFile) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(file)
 }
 
-/// The field's path; "." where the text ended before one could be named.
+/// The field's path; "." where the text ended before one could be named. A name that the file gives
+/// may be anything: it stays on the line, and is cut.
 fn path(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     match error.path().to_string().as_str() {
         "?" => ".".to_owned(),
-        path => path.to_owned(),
+        path => path.chars().map(|c| if c.is_control() { '?' } else { c }).take(PATH_LIMIT).collect(),
     }
 }
 
@@ -311,6 +315,13 @@ mod tests {
             let error = parse(bytes).unwrap_err().to_string();
             assert!(!error.contains('\n') && error.contains(": "), "{error}");
         }
+        // found by fuzzing (2026-11-25): a name of the file broke the line
+        let names = format!("{{\"a\\n{}\": {{\"b\\u001b\"", "x".repeat(1_000));
+        let error = parse(names.as_bytes()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("a?x") && error.len() < 200 && !error.contains(char::is_control),
+            "{error}"
+        );
         assert_eq!(parse(&vec![b' '; LIMIT + 1]).unwrap_err(), ReadError::TooLong(LIMIT + 1));
     }
 }
