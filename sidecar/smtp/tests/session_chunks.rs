@@ -98,9 +98,32 @@ fn a_chunk_out_of_turn_is_no_command() {
 
 #[test]
 fn a_chunk_of_unknown_size_ends_the_session() {
-    for size in ["", " x", " -1", " 18446744073709551616 LAST", " 5 FIRST"] {
+    let sizes = [
+        "",
+        " x",
+        " -1",
+        " 18446744073709551616 LAST",
+        " 5 FIRST",
+        " 5\\x09LAST",
+        " 5 \\xff",
+        " 5 \\xc2\\xa0LAST",
+    ];
+    for size in sizes {
         session(&format!(
             "{START}C: BDAT{size}
+             S: 501 5.5.4 say BDAT and the chunk's octets, then LAST with the last one; closing, since the chunk must not be read as commands
+             X: closed"
+        ));
+    }
+}
+
+/// Found by fuzzing (2026-11-25): the line was refused and the chunk behind it read as commands.
+#[test]
+fn a_chunk_behind_a_line_that_is_none_ends_the_session() {
+    let endless = format!("R: BDAT {}", "5".repeat(600));
+    for line in [r"R: BDAT 6\nQUIT\r\n", r"R: bdat 6\rQUIT\r\n", &endless] {
+        session(&format!(
+            "{START}{line}
              S: 501 5.5.4 say BDAT and the chunk's octets, then LAST with the last one; closing, since the chunk must not be read as commands
              X: closed"
         ));

@@ -38,10 +38,10 @@ pub(super) enum Command<'a> {
 
 /// Reads one line, without its CRLF.
 pub(super) fn parse(line: &[u8]) -> Result<Command<'_>, Reply> {
-    let line = str::from_utf8(line).map_err(|_| reply::BAD_OCTETS)?.trim_end_matches(' ');
-    if line.chars().any(char::is_control) {
-        return Err(reply::BAD_OCTETS);
-    }
+    let Some(text) = str::from_utf8(line).ok().filter(|text| !text.chars().any(char::is_control)) else {
+        return if begins_chunk(line) { Ok(Command::BadBdat) } else { Err(reply::BAD_OCTETS) };
+    };
+    let line = text.trim_end_matches(' ');
     let (verb, argument) = line.split_once(' ').unwrap_or((line, ""));
     let argument = argument.trim_start_matches(' ');
     match verb.to_ascii_uppercase().as_str() {
@@ -74,10 +74,16 @@ fn alone<'a>(argument: &str, command: Command<'a>) -> Result<Command<'a>, Reply>
     if argument.is_empty() { Ok(command) } else { Err(reply::NO_ARGUMENT) }
 }
 
+/// Whether a line, even one that cannot be read, announces a chunk behind it.
+pub(super) fn begins_chunk(line: &[u8]) -> bool {
+    let ends = line.get(4).is_none_or(|octet| !octet.is_ascii_graphic());
+    line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT")) && ends
+}
+
 /// RFC 3030 section 2: the size in decimal digits, then perhaps LAST.
 fn bdat(argument: &str) -> Command<'_> {
     let (size, last) = match argument.split_once(' ') {
-        Some((size, word)) if word.trim().eq_ignore_ascii_case("LAST") => (size, true),
+        Some((size, word)) if word.trim_matches(' ').eq_ignore_ascii_case("LAST") => (size, true),
         Some(_) => return Command::BadBdat,
         None => (argument, false),
     };

@@ -2,6 +2,8 @@
 
 use memchr::memchr2;
 
+use super::command::begins_chunk;
+
 /// The longest command line with its CRLF (RFC 5321 section 4.5.3.1.4).
 const MAX_LINE: usize = 512;
 /// MAIL and RCPT grow with the extensions: SIZE 26, 8BITMIME 17, SMTPUTF8 10, AUTH 500, RET and ENVID
@@ -37,6 +39,8 @@ pub(super) enum Cut {
     TooLong,
     /// A bare CR or LF stands in a line; it is skipped, and no `Line` comes of it.
     BareEnding,
+    /// Either stands in a BDAT, so that nobody can tell where its chunk begins and ends.
+    Chunk,
 }
 
 impl LineReader {
@@ -92,8 +96,7 @@ impl LineReader {
 
     fn skip(&mut self, cut: Cut) -> Cut {
         self.at = if self.at == At::Cr { At::SkippingCr } else { At::Skipping };
-        self.line = Vec::new();
-        cut
+        if begins_chunk(&std::mem::take(&mut self.line)) { Cut::Chunk } else { cut }
     }
 }
 

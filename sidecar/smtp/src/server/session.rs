@@ -376,6 +376,7 @@ impl Session {
             Cut::Line(line) => *event = self.obey(&line),
             Cut::TooLong => self.refuse_line(&reply::LINE_TOO_LONG),
             Cut::BareEnding => self.refuse_line(&reply::BARE_LINE_ENDING),
+            Cut::Chunk => self.close(&reply::BDAT_SYNTAX),
         }
         consumed
     }
