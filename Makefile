@@ -4,10 +4,17 @@ CARGO ?= cargo
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mail-egress
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+FUZZ_VERSION := 0.13.2
+FUZZ := $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+FUZZ_TARGETS := command config data dialogue header reply session spool
+FUZZ_SECONDS ?= 10
+FUZZ_NEW := target/fuzz/corpus
+# No sanitizer: there is no `unsafe` of ours that one could watch, and any stable compiler will do.
+FUZZ_BUILD := --fuzz-dir fuzz --sanitizer none --features libfuzzer --target-dir target/fuzz --codegen-units 16
 BED := $(CARGO) run --quiet -p mail-egress-tests --bin
 
 .DEFAULT_GOAL := help
-.PHONY: help try demo bench test fmt lint deny unit scenarios cluster-tests cluster-up cluster-down clean-cluster generate
+.PHONY: help try demo bench test fmt lint deny unit fuzz scenarios cluster-tests cluster-up cluster-down clean-cluster generate
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +31,7 @@ bench: ## Speed and memory beside the direct path (docs/benchmarks.md; BENCH=--q
 	@$(CARGO) build --release -p mail-egress-sidecar
 	@$(CARGO) run --quiet --profile bench-tools -p mail-egress-tests --bin bench -- $(BENCH)
 
-test: fmt lint deny unit scenarios cluster-tests ## Everything that CI runs
+test: fmt lint deny unit fuzz scenarios cluster-tests ## Everything that CI runs
 
 fmt: ## Is the code formatted?
 	$(CARGO) fmt --all --check
@@ -42,6 +49,25 @@ $(DENY):
 unit: ## Tests beside the code
 	$(CARGO) test --workspace --exclude mail-egress-tests
 	$(CARGO) test -p mail-egress-tests --lib --bins
+
+fuzz fuzz-%: export CARGO_PROFILE_RELEASE_LTO = off
+fuzz fuzz-%: export CARGO_PROFILE_RELEASE_STRIP = none
+fuzz fuzz-%: export CARGO_PROFILE_RELEASE_DEBUG = line-tables-only
+fuzz: $(FUZZ) ## Each fuzz target for FUZZ_SECONDS (10), two at once (docs/testing.md)
+	$(FUZZ) build $(FUZZ_BUILD)
+	@$(MAKE) --no-print-directory -k -j 2 $(FUZZ_TARGETS:%=fuzz-%)
+
+# New inputs gather beside the corpus, not in it; what fails lies in fuzz/artifacts.
+fuzz-%:
+	@mkdir -p $(FUZZ_NEW)/$*
+	@$(FUZZ) run $(FUZZ_BUILD) $* $(FUZZ_NEW)/$* fuzz/corpus/$* -- -max_total_time=$(FUZZ_SECONDS) \
+		-dict=fuzz/smtp.dict -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 > $(FUZZ_NEW)/$*.log 2>&1 \
+		|| { tail -n 60 $(FUZZ_NEW)/$*.log; exit 1; }
+	@echo "$*: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(FUZZ_NEW)/$*.log) inputs hold"
+
+$(FUZZ):
+	@echo "building cargo-fuzz $(FUZZ_VERSION), once" >&2
+	$(CARGO) install cargo-fuzz --version $(FUZZ_VERSION) --locked --root $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)
 
 scenarios: ## The sidecar as a process against the lab, on loopback
 	$(CARGO) build -p mail-egress-sidecar
