@@ -4,7 +4,6 @@
 //! no log. Nothing is sent unless a test message is asked for.
 
 mod certificate;
-mod claims;
 mod conversation;
 mod relay;
 mod report;
@@ -22,6 +21,7 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::args::CheckArgs;
+use crate::sender::claims::{self, Explained};
 use crate::sender::clearance;
 use crate::sender::follow::{Current, Follower};
 use crate::sender::loaded::Loaded;
@@ -54,21 +54,22 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
     report.add(Kind::Configuration, began, described(loaded, route, args));
 
     let began = Instant::now();
-    let login = match token(loaded, &loaded.file.sender).await {
+    let (login, explained) = match token(loaded, &loaded.file.sender).await {
         Ok(token) => {
             let source = loaded.file.token_source.as_ref();
-            let found =
-                claims::explain(token.value.expose_secret(), token.expires_at, source, Timestamp::now());
+            let value = token.value.expose_secret();
+            let explained = claims::explain(value, token.expires_at, source, Timestamp::now());
             report.hide(token.value.clone());
-            report.add(Kind::Token, began, found);
-            Some(XOAuth2 { user: loaded.mailbox.clone(), token: token.value })
+            report.add(Kind::Token, began, told(&explained));
+            (Some(XOAuth2 { user: loaded.mailbox.clone(), token: token.value }), Some(explained))
         }
         Err(why) => {
             report.add(Kind::Token, began, Finding::failed(&why));
-            None
+            (None, None)
         }
     };
-    let way = Way { route, tls, mailbox: &loaded.mailbox, login, test: args.send_test_message_to.as_ref() };
+    let (mailbox, test) = (&loaded.mailbox, args.send_test_message_to.as_ref());
+    let way = Way { route, tls, mailbox, login, token: explained, test };
     // `None`: it ended early, and the step that failed has said so
     let _ = relay::walk(&way, report).await;
 }
@@ -135,10 +136,23 @@ fn described(loaded: &Loaded, route: &SmtpRoute, args: &CheckArgs) -> Finding {
     }
 }
 
+/// What is odd about a token is a warning, since it decides nothing.
+fn told(token: &Explained) -> Finding {
+    let seen = token.seen.join("; ");
+    if token.odd.is_empty() {
+        return Finding::ok(seen);
+    }
+    let (causes, fixes): (Vec<_>, Vec<_>) = token.odd.iter().map(|it| (it.cause.as_str(), it.fix)).unzip();
+    Finding::warning(seen, causes.join("; "), fixes.join("; "))
+}
+
 /// The token as the sidecar would have it, asked for where the file says so.
 async fn token(loaded: &Loaded, sender: &SenderRef) -> Result<Token, Diagnosis> {
     match &loaded.file.token_source {
-        Some(TokenSource::Entra(source)) => tokens::once(source).await.map_err(clearance::own_words),
+        Some(TokenSource::Entra(source)) => {
+            let token = tokens::once(source).await.map_err(clearance::own_words)?;
+            claims::misplaced(token.value.expose_secret()).map_or(Ok(token), Err)
+        }
         None => clearance::token_of_file(loaded, sender, Timestamp::now()).cloned(),
     }
 }

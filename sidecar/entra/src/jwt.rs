@@ -16,6 +16,10 @@ pub struct Claims {
     /// The application roles granted, at most 64; `None` where the token has no such claim, as
     /// under RBAC for Applications.
     pub roles: Option<Vec<String>>,
+    /// What a user has allowed the application to do (`scp`), in a token on the user's behalf.
+    pub scopes: Option<String>,
+    /// From when the token says that it is valid (`nbf`).
+    pub not_before: Option<Timestamp>,
     /// When the token says that it ends (`exp`); the token response decides.
     pub expires_at: Option<Timestamp>,
     /// Tenant id.
@@ -41,6 +45,8 @@ pub fn claims(token: &str) -> Option<Claims> {
     Some(Claims {
         audiences: payload.get("aud").map(texts).unwrap_or_default(),
         roles: payload.get("roles").map(texts),
+        scopes: payload.get("scp").and_then(text),
+        not_before: payload.get("nbf").and_then(seconds),
         expires_at: payload.get("exp").and_then(seconds),
         tid: payload.get("tid").and_then(text),
         appid: payload.get("appid").or_else(|| payload.get("azp")).and_then(text),
@@ -76,11 +82,13 @@ mod tests {
     #[test]
     fn reads_the_claims_of_an_application_token() {
         let found = claims(&token(
-            r#"{"aud":"https://outlook.office365.com","roles":["SMTP.SendAsApp"],"exp":1700000000,"tid":"t","appid":"a"}"#,
+            r#"{"aud":"https://outlook.office365.com","roles":["SMTP.SendAsApp"],"nbf":1699990000,"exp":1700000000,"tid":"t","appid":"a"}"#,
         ));
         let expected = Claims {
             audiences: vec!["https://outlook.office365.com".to_owned()],
             roles: Some(vec!["SMTP.SendAsApp".to_owned()]),
+            scopes: None,
+            not_before: Some(Timestamp::from_second(1_699_990_000).unwrap()),
             expires_at: Some(Timestamp::from_second(1_700_000_000).unwrap()),
             tid: Some("t".to_owned()),
             appid: Some("a".to_owned()),

@@ -26,6 +26,7 @@ use super::certificate;
 use super::conversation::{Conversation, Next, in_words, words_of};
 use super::report::{Finding, Kind, Report};
 use crate::clock::now;
+use crate::sender::claims::Explained;
 use crate::upstream::{Trouble, judge, peer};
 
 const NAME_TIME: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub(super) struct Way<'a> {
     pub(super) mailbox: &'a Address,
     /// `None`: there is no token, and it ends before AUTH.
     pub(super) login: Option<XOAuth2>,
+    /// What that token says of itself, for where it is refused.
+    pub(super) token: Option<Explained>,
     /// Whom a test message is for.
     pub(super) test: Option<&'a Address>,
 }
@@ -227,6 +230,7 @@ async fn log_in(
     let stop = if way.login.is_some() { None } else { Some(Phase::Auth) };
     let in_turn = match talk.go(dialogue, stop).await {
         Next::Action(Action::Ready) => Ok(()),
+        Next::Action(Action::Finished(attempt)) => Err(not_signed_in(way, attempt)),
         Next::Action(action) => Err(unexpected(action)),
         Next::Reached => {
             let why = format!("there is no token; the relay offers {}", offered(dialogue.offers()));
@@ -351,6 +355,16 @@ fn unexpected(action: Action) -> Finding {
 /// A defect of ours.
 fn out_of_turn() -> Finding {
     refused(Err(Trouble::OutOfTurn(mail_egress_smtp::OutOfTurn)), None)
+}
+
+/// As the app is told it: a refused token is explained by what it says.
+fn not_signed_in(way: &Way<'_>, attempt: Attempt) -> Finding {
+    let said = words_of(&attempt);
+    match (judge(Ok(attempt)), &way.token) {
+        (Err(why), Some(token)) if why.is_of_the_token() => Finding::refused(&why.with_token(token), said),
+        (Err(why), _) => Finding::refused(&why, said),
+        (Ok(accepted), _) => Finding::ok(in_words(accepted.reply())),
+    }
 }
 
 fn ended(attempt: Attempt) -> Finding {

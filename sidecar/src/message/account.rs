@@ -207,6 +207,7 @@ fn authentication(refusal: &Refusal) -> Option<AuthStage> {
         reason::TOKEN_MISSING
         | reason::TOKEN_EXPIRED
         | reason::TOKEN_UNUSABLE
+        | reason::TOKEN_FOR_ANOTHER_ROUTE
         | reason::CREDENTIAL_NOT_FOUND
         | reason::CREDENTIAL_NOT_LABELLED
         | reason::CREDENTIAL_INVALID

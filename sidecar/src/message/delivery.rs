@@ -67,6 +67,10 @@ impl Submissions {
                 (Err(refusal), Some(relays)) if !refusal.by_relay => break Err(relays),
                 (Err(refusal), _) => Err(refusal),
             };
+            let outcome = outcome.map_err(|refusal| match &used {
+                Some(used) => used.explained(refusal, Timestamp::now()),
+                None => refusal,
+            });
             // once for each message: its own repetitions are no further complaints
             if account.attempts == 1 || outcome.is_ok() {
                 self.tell_the_gate(&outcome);

@@ -1,9 +1,10 @@
 //! Why a message is not taken, in the form that the app, the log and the metrics share.
 
-use mail_egress_diagnosis::{Class, Diagnosis, Retry, local, reason};
+use mail_egress_diagnosis::{Class, Diagnosis, Retry, local, parts, reason, sentence, words};
 use mail_egress_smtp::reply::{NegativeCode, NegativeReply, Status};
 
 use crate::metrics::Fate;
+use crate::sender::claims::Explained;
 
 /// One message's refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,31 @@ impl Refusal {
             (Class::Permanent, 552) => NegativeCode::TooLarge,
             (Class::Permanent, _) => NegativeCode::TransactionFailed,
         };
+        self
+    }
+
+    /// Whether the relay did not believe the token, as far as that can be told from its words.
+    #[must_use]
+    pub fn is_of_the_token(&self) -> bool {
+        let of_the_token = ["TokenRefused", "TokenMalformed", "NotAuthenticated", "AuthenticationRefused"];
+        self.at_authentication && of_the_token.contains(&self.reason)
+    }
+
+    /// The same, with what the refused token says of itself: what is odd comes first, and its fix too.
+    #[must_use]
+    pub fn with_token(mut self, token: &Explained) -> Self {
+        let (cause, fix) = parts(&self.sentence);
+        let odd: Vec<_> = token.odd.iter().chain(&token.doubtful).collect();
+        let join = |clauses: Vec<&str>| clauses.join("; ");
+        let mut causes = vec![cause];
+        causes.extend(odd.iter().map(|it| it.cause.as_str()));
+        let mut fixes: Vec<_> = odd.iter().map(|it| it.fix).collect();
+        fixes.dedup();
+        let then =
+            fix.map(|fix| if fixes.is_empty() { fix.to_owned() } else { format!("if it stays: {fix}") });
+        fixes.extend(then.as_deref());
+        let seen = words(&token.seen.join(", "));
+        self.sentence = sentence(&format!("{}; the token: {seen}. To mend: {}", join(causes), join(fixes)));
         self
     }
 
@@ -160,7 +186,7 @@ fn usual_status(reason: &str) -> Status {
         | reason::HEADER_TOO_LONG => (6, 0),
         reason::EIGHT_BIT_NOT_OFFERED => (6, 3),
         reason::SMTPUTF8_NOT_OFFERED => (6, 7),
-        reason::TOKEN_MISSING | reason::TOKEN_EXPIRED => (7, 0),
+        reason::TOKEN_MISSING | reason::TOKEN_EXPIRED | reason::TOKEN_FOR_ANOTHER_ROUTE => (7, 0),
         reason::NULL_SENDER_NOT_ALLOWED
         | reason::RECIPIENT_DENIED
         | reason::RECIPIENT_NOT_ALLOWED
@@ -186,6 +212,7 @@ mod tests {
     use mail_egress_diagnosis::{Smtp, smtp};
 
     use super::*;
+    use crate::sender::claims::Oddity;
 
     fn answered(code: u16, enhanced: &str, text: &str, status: (u16, u16)) -> String {
         let diagnosis = smtp(Smtp { code, enhanced, text, at: mail_egress_diagnosis::At::Message });
@@ -200,6 +227,28 @@ mod tests {
         assert!(reply.starts_with("451-4.7.3 ") || reply.starts_with("451 4.7.3 "), "{reply}");
         assert!(reply.contains("535 5.7.3 Authentication unsuccessful"), "{reply}");
         assert!(reply.contains("To mend: "), "{reply}");
+    }
+
+    #[test]
+    fn a_refused_token_is_explained_by_what_it_says_before_the_usual_advice() {
+        let refused = smtp(Smtp {
+            code: 535,
+            enhanced: "5.7.3",
+            text: "Authentication unsuccessful",
+            at: mail_egress_diagnosis::At::Connection,
+        });
+        let odd = |cause: &str| Oddity { cause: cause.to_owned(), fix: "grant it" };
+        let seen = vec!["roles Mail.Send".to_owned(), "tenant t".to_owned()];
+        let token = Explained { seen, odd: vec![odd("it lacks the role")], doubtful: None };
+        let sentence = Refusal::from(refused.clone()).with_token(&token).sentence;
+        let expected = format!(
+            "{} (535 5.7.3 Authentication unsuccessful); it lacks the role; the token: roles Mail.Send, tenant t. To mend: grant it; if it stays: {}",
+            refused.cause, refused.fix
+        );
+        assert_eq!(sentence, expected);
+        let nothing_odd = Explained { seen: vec!["opaque".to_owned()], ..Explained::default() };
+        let sentence = Refusal::from(refused.clone()).with_token(&nothing_odd).sentence;
+        assert!(sentence.ends_with(&format!("; the token: opaque. To mend: {}", refused.fix)), "{sentence}");
     }
 
     #[test]

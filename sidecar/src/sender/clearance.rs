@@ -9,9 +9,11 @@ use mail_egress_config::{SenderRef, SmtpRoute, State, Token, TokenSource, Unread
 use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
 use mail_egress_smtp::client::XOAuth2;
 use rustls::ClientConfig;
+use secrecy::ExposeSecret;
 
 use crate::clock::now;
 use crate::message::refusal::Refusal;
+use crate::sender::claims;
 use crate::sender::follow::Current;
 use crate::sender::loaded::Generation;
 use crate::sender::loaded::Loaded;
@@ -39,6 +41,18 @@ impl Clearance {
     #[must_use]
     pub fn login(&self) -> &XOAuth2 {
         &self.login
+    }
+
+    /// The refusal with what the token says of itself, where it is the token that was refused.
+    #[must_use]
+    pub fn explained(&self, refusal: Refusal, now: Timestamp) -> Refusal {
+        match refusal.is_of_the_token() {
+            true => {
+                let token = self.login.token.expose_secret();
+                refusal.with_token(&claims::explain(token, self.token_end, None, now))
+            }
+            false => refusal,
+        }
     }
 
     /// The relay has refused the token, and the app was told `why`: [`decide`] gives no clearance
@@ -70,8 +84,8 @@ impl Clearance {
 
 /// Whether a message of `sender` may be sent at `now`; if not, what the app is told.
 ///
-/// A token is opaque: only the end that its response named refuses it (the design, "Claims
-/// explain, they never decide").
+/// A token is opaque: only the end that its response named refuses it, or an audience that is plainly
+/// another route's (the design, "Claims explain, they never decide").
 pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<Clearance, Refusal> {
     let Found { loaded, route, token, tls } = found(current, sender, now)?;
     let Token { value: token, expires_at: token_end } = token.into_owned();
@@ -122,14 +136,17 @@ pub(crate) fn configured(current: &Current) -> Result<(&Loaded, &SmtpRoute), Ref
     Ok((loaded, route))
 }
 
-/// The token that the file carries, unless it has ended.
+/// The token that the file carries, unless it has ended or is another route's.
 pub(crate) fn token_of_file<'a>(
     loaded: &'a Loaded,
     sender: &SenderRef,
     now: Timestamp,
 ) -> Result<&'a Token, Diagnosis> {
     match &loaded.file.token {
-        Some(token) if token.expires_at > now => Ok(token),
+        Some(token) if token.expires_at > now => match &loaded.misplaced {
+            Some(why) => Err(why.clone()),
+            None => Ok(token),
+        },
         Some(token) => Err(expired(token, sender)),
         None => Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender))),
     }

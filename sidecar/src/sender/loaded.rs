@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mail_egress_config::{BareLineEndings, Limits, Route, SenderFile, SmtpRoute, write};
+use mail_egress_diagnosis::Diagnosis;
 use mail_egress_entra::tls;
 use mail_egress_policy::Policy;
 use mail_egress_smtp::{Address, server};
@@ -11,6 +12,7 @@ use secrecy::ExposeSecret;
 
 use crate::message::body::PIECE;
 use crate::message::trace;
+use crate::sender::claims;
 use crate::sender::tokens::Tokens;
 
 /// What every session and message goes by.
@@ -31,6 +33,8 @@ pub struct Loaded {
     pub limits: Limits,
     /// The same from file to file while nothing but the token changes.
     pub generation: Generation,
+    /// Why the token that it carries is not shown to the relay, if it is not.
+    pub misplaced: Option<Diagnosis>,
     /// Whether it carries a token that the one before did not.
     pub brings_token: bool,
     /// The tokens that were asked for here, and those that the relay has refused.
@@ -88,8 +92,9 @@ impl Loaded {
             Some(_) | None => Generation::default(),
         };
         let brings_token = token(&file).is_some() && token(&file) != before.and_then(|it| token(&it.file));
+        let misplaced = token(&file).and_then(claims::misplaced);
         let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
-        Ok(Self { file, mailbox, tls, session, policy, limits, generation, brings_token, tokens })
+        Ok(Self { file, mailbox, tls, session, policy, limits, generation, misplaced, brings_token, tokens })
     }
 
     /// The way out, unless the sender is unready.

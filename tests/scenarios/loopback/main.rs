@@ -11,3 +11,4 @@ mod logs;
 mod metrics;
 mod no_token_without_tls;
 mod own_tokens;
+mod tokens;

@@ -110,6 +110,9 @@ reasons! {
     /// The token is past its end.
     TOKEN_EXPIRED = "TokenExpired", Mendable, BackOff,
         "the token has expired and no newer one came", "kubectl describe mailsender, and check the clock of the node";
+    /// The token's audience is that of another route.
+    TOKEN_FOR_ANOTHER_ROUTE = "TokenForAnotherRoute", Mendable, WhenMended,
+        "the token is for Microsoft Graph, so it was not shown to this route's server", "ask for it with the scope https://outlook.office365.com/.default (spec.endpoint.exchangeScope of the EntraApp, or tokenSource.entra.scope of sender.json)";
     /// All upstream connections are in use.
     UPSTREAM_SLOTS_BUSY = "UpstreamSlotsBusy", Transient, BackOff,
         "all connections to the relay are in use", "try again in a few seconds";

@@ -10,6 +10,8 @@ use mail_egress_entra::schedule::{Failed, Life, Next, schedule};
 use mail_egress_entra::{Retry, Token, TokenError};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::sender::claims;
+
 /// Between two requests that a refused token gave rise to: Entra takes more for a loop (AADSTS50196).
 const BY_REFUSAL: SignedDuration = SignedDuration::from_mins(5);
 
@@ -26,6 +28,8 @@ pub(super) struct Kept {
     hasher: RandomState,
     wanted: Option<Asked>,
     held: Option<(Token, Timestamp, Asked)>,
+    /// Why the held token is not shown to the relay, if it is not.
+    misplaced: Option<Diagnosis>,
     failed: Option<(Failed, Diagnosis)>,
     unusable: Option<Diagnosis>,
     /// When the relay's refusal of the held token lets us ask for another.
@@ -99,7 +103,10 @@ impl Kept {
             return;
         }
         match answer {
-            Ok(token) => (self.held, self.failed) = (Some((token, at, asked)), None),
+            Ok(token) => {
+                self.misplaced = claims::misplaced(token.value.expose_secret());
+                (self.held, self.failed) = (Some((token, at, asked)), None);
+            }
             Err(error) => {
                 let times = self.failed.as_ref().map_or(0, |(failed, _)| failed.times).saturating_add(1);
                 self.failed = Some((Failed { times, at: now, retry: error.retry }, error.diagnosis));
@@ -119,7 +126,9 @@ impl Kept {
         let identity = self.identity(source);
         let ours = self.wanted.is_some_and(|wanted| wanted.identity == identity);
         match &self.held {
-            Some((token, ..)) if ours && token.expires_at > now => return Ok(token),
+            Some((token, ..)) if ours && token.expires_at > now => {
+                return self.misplaced.as_ref().map_or(Ok(token), |why| Err(why.clone()));
+            }
             Some(_) | None => {}
         }
         let failed = self.failed.as_ref().map(|(_, why)| why);
