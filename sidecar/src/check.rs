@@ -61,7 +61,9 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
             let explained = claims::explain(value, token.expires_at, source, Timestamp::now());
             report.hide(token.value.clone());
             report.add(Kind::Token, began, told(&explained));
-            (Some(XOAuth2 { user: loaded.mailbox.clone(), token: token.value }), Some(explained))
+            let login = XOAuth2 { user: loaded.mailbox.clone(), token: token.value };
+            // what was seen has been told
+            (Some(login), Some(Explained { seen: Vec::new(), ..explained }))
         }
         Err(why) => {
             report.add(Kind::Token, began, Finding::failed(&why));

@@ -84,8 +84,9 @@ impl Refusal {
         let then =
             fix.map(|fix| if fixes.is_empty() { fix.to_owned() } else { format!("if it stays: {fix}") });
         fixes.extend(then.as_deref());
-        let seen = words(&token.seen.join(", "));
-        self.sentence = sentence(&format!("{}; the token: {seen}. To mend: {}", join(causes), join(fixes)));
+        let seen = format!("the token: {}", words(&token.seen.join(", ")));
+        causes.extend((!token.seen.is_empty()).then_some(seen.as_str()));
+        self.sentence = sentence(&format!("{}. To mend: {}", join(causes), join(fixes)));
         self
     }
 
