@@ -119,41 +119,6 @@ fn the_state_of_a_server_or_a_mailbox_is_mendable() {
     }
 }
 
-/// The fact sheet's classes (section C), by hand: P there is permanent here only where the
-/// message is at fault.
-#[test]
-fn the_replies_of_the_fact_sheet_have_their_class() {
-    use Class::{Mendable, Permanent, Transient};
-    for (code, enhanced, text, class) in [
-        (535, "5.7.139", "Authentication unsuccessful, basic authentication is disabled.", Mendable),
-        (550, "5.7.30", "Basic authentication is not supported for Client Submission.", Mendable),
-        (504, "5.7.4", "Unrecognized authentication type", Mendable),
-        (454, "4.7.0", "TLS not available", Transient),
-        (451, "4.7.0", "Temporary server error. Please try again later. PRX4", Transient),
-        (451, "4.7.650", "Access denied, please try again later", Transient),
-        (451, "4.7.1", "Greylisted", Transient),
-        (421, "4.4.2", "Connection dropped", Transient),
-        (432, "4.3.2", "Concurrent connections limit exceeded.", Transient),
-        (430, "4.2.0", "STOREDRV; mailbox logon failure", Mendable),
-        (452, "4.5.3", "Too many recipients", Transient),
-        (501, "5.5.127", "Token will expire soon", Transient),
-        (550, "5.7.60", "Client does not have permissions to send as this sender", Mendable),
-        (554, "5.2.0", "STOREDRV.Submission.Exception:SubmissionQuotaExceededException", Mendable),
-        (554, "5.2.2", "mailbox full; QuotaExceededException", Mendable),
-        (550, "5.1.8", "Access denied, bad outbound sender", Mendable),
-        (552, "5.3.4", "Message size exceeds fixed limit", Permanent),
-        (550, "5.6.11", "bare linefeed", Permanent),
-        (550, "5.1.10", "Recipient not found", Permanent),
-        (550, "5.4.1", "Recipient address rejected", Permanent),
-        (550, "5.5.105", "External sending is not supported for High Volume Email accounts", Permanent),
-    ] {
-        let found = seen(code, enhanced, text);
-        assert_eq!(found.class, class, "{code} {enhanced} {text}: {}", found.reason);
-    }
-    assert_eq!(seen(451, "4.7.650", "Access denied").reason, "UpstreamSuspicious");
-    assert_eq!(seen(451, "4.7.1", "Greylisted").reason, "UpstreamBusy");
-}
-
 #[test]
 fn every_row_is_fit_to_print_and_finds_itself() {
     for row in TABLE.iter().copied().flatten() {
