@@ -47,6 +47,7 @@ pub fn spool(input: &[u8]) {
             });
             match (read, content) {
                 (Ok(Ok((octets, read))), content) => {
+                    assert!(is_sound(&file), "a damaged file is read");
                     assert!(octets == ticket.octets && content.is_none_or(|content| content == read));
                     assert!(file.windows(read.len().max(1)).any(|it| it == read) || read.is_empty());
                 }
@@ -92,7 +93,17 @@ fn sealed(given: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
     file.extend_from_slice(json);
     file.push(b'\n');
     file.extend_from_slice(content);
-    let sum = Sha256::digest(&file).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
-    file.extend_from_slice(format!("\n{:016x} {sum}\n", content.len()).as_bytes());
+    file.extend_from_slice(format!("\n{:016x} {}\n", content.len(), sum(&file)).as_bytes());
     (file, Some(content.to_vec()))
+}
+
+fn sum(octets: &[u8]) -> String {
+    Sha256::digest(octets).iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Whether a file ends with the checksum of what stands before its last line.
+fn is_sound(file: &[u8]) -> bool {
+    // a line feed, the length, a space, the sum, a line feed
+    let end = file.len().saturating_sub(1 + 16 + 1 + 64 + 1);
+    file[end..].ends_with(format!("{}\n", sum(&file[..end])).as_bytes())
 }

@@ -21,7 +21,9 @@ pub(crate) struct Run<'a> {
     /// What of the body was written, and whether its end was.
     framed: Vec<u8>,
     dotted: bool,
-    /// What the relay said behind its last word before the body.
+    /// A dot was written in place of a message that the relay waits for.
+    lone_dot: bool,
+    /// What the relay said since it was given a message, or asked for its body.
     answer: Vec<u8>,
     /// Something was written, and the relay had said more already.
     early: bool,
@@ -53,6 +55,7 @@ impl<'a> Run<'a> {
             mail: None,
             framed: Vec::new(),
             dotted: false,
+            lone_dot: false,
             answer: Vec::new(),
             early: false,
             seen: Seen::default(),
@@ -148,8 +151,9 @@ impl<'a> Run<'a> {
         assert!(self.tls, "ready without TLS");
         let mail = Mail::numbered(self.steering.below(8));
         let message = mail.message.clone();
-        (self.mail, self.dotted) = (Some(mail), false);
+        (self.mail, self.dotted, self.lone_dot) = (Some(mail), false, false);
         self.framed.clear();
+        self.answered();
         match self.dialogue.send(message, self.now) {
             Ok(None) => {}
             Ok(Some(Action::Finished(attempt @ Attempt::Unsendable(_)))) => {
@@ -160,12 +164,22 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The classes of the replies that came since this was last asked.
+    fn answered(&mut self) -> Vec<u8> {
+        let end = self.answer.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
+        let said: Vec<u8> = self.answer.drain(..end).collect();
+        let lines = said.split(|octet| *octet == b'\n').filter(|line| line.get(3) != Some(&b'-'));
+        lines.filter_map(|line| line.first().copied()).collect()
+    }
+
     /// Sends the body, or breaks off in the middle of it.
     fn body(&mut self) {
         let Some(mail) = &self.mail else { panic!("asked for a body without a message") };
-        let body = mail.body.clone();
-        let said = self.answer.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
-        self.answer.drain(..said);
+        let (body, recipients) = (mail.body.clone(), mail.message.envelope.to.len());
+        let said = self.answered();
+        let [accepted @ .., b'3'] = said.as_slice() else { panic!("a body without a 354") };
+        assert!(accepted.iter().all(|class| *class == b'2'), "a message to some of its recipients");
+        assert!(accepted.len() > recipients, "a body before MAIL and every RCPT were answered");
         let broken = self.steering.below(4) == 3 && !body.is_empty();
         let given = if broken { &body[..body.len() / 2] } else { &body[..] };
         for piece in self.steering.pieces(given) {
@@ -188,6 +202,11 @@ impl<'a> Run<'a> {
     /// Judges what an attempt is said to have come to.
     fn finished(&mut self, attempt: &Attempt) {
         assert!(self.dialogue.is_ready() || self.dialogue.is_ended(), "neither ready nor ended");
+        let waits = !self.dotted && self.answered().contains(&b'3');
+        assert!(
+            !(waits && self.dialogue.is_ready()) || self.lone_dot,
+            "ready, and the relay waits for a message"
+        );
         let dotted = self.mail.take().is_some() && self.dotted;
         match attempt {
             Attempt::Accepted(accepted) => {
@@ -214,7 +233,9 @@ impl<'a> Run<'a> {
         one_kind_of_line_end(&written);
         assert!(written.is_empty() || written.ends_with(b"\r\n"));
         let dot = written.split(|octet| *octet == b'\n').any(|line| line == b".\r");
-        assert!(!dot || self.framed.is_empty(), "a dot of its own behind a message");
+        let alone = self.mail.as_ref().is_some_and(|mail| mail.message.envelope.to.len() == 1);
+        assert!(!dot || (self.framed.is_empty() && alone), "a dot where somebody may get an empty message");
+        self.lone_dot |= dot;
         self.seen.written.extend_from_slice(&written);
         !written.is_empty()
     }

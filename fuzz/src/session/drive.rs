@@ -73,6 +73,7 @@ impl<'a> Run<'a> {
                     step.said.extend(self.listen());
                 }
             }
+            step.more = index + 1 < pieces.len();
             step.closed = self.session.is_closed();
             if let Some(framing) = &mut self.framing {
                 piece.iter().for_each(|octet| framing.octet(*octet, &step));

@@ -12,6 +12,8 @@ pub(crate) struct Step {
     pub(crate) events: Vec<&'static str>,
     /// The message that was handed out.
     pub(crate) message: Option<Vec<u8>>,
+    /// The app had sent more already.
+    pub(crate) more: bool,
     pub(crate) closed: bool,
 }
 
@@ -95,6 +97,8 @@ impl Framing {
             self.message.clear();
             self.chunked = chunk.is_some();
             assert!(self.chunked || line[..4].eq_ignore_ascii_case(b"DATA"));
+            let refused = !self.chunked && codes.last() != Some(&354);
+            assert!(!(refused && step.more) || step.closed, "a message sent blindly may become commands");
         }
         match chunk {
             Some(octets @ 1..) => self.at = At::Chunk(octets),
