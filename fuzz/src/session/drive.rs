@@ -6,6 +6,7 @@ use std::{
 };
 
 use mail_egress_smtp::{
+    Envelope,
     reply::{NegativeCode, NegativeReply, Status},
     server::{Event, Outcome, Session, Settings},
 };
@@ -68,8 +69,11 @@ impl<'a> Run<'a> {
                 assert!(fed.consumed > 0 || fed.event.is_some() || !said.is_empty(), "no progress");
                 step.said.extend(said);
                 if let Some(event) = fed.event {
-                    let behind = [&[&piece[done..]], &pieces[index + 1..]].concat().concat();
-                    step.events.push(self.event(&event, &behind, &mut step.message));
+                    if let Event::Data(envelope) = &event {
+                        let behind = [&[&piece[done..]], &pieces[index + 1..]].concat().concat();
+                        self.asked(envelope, &behind);
+                    }
+                    step.events.push(self.event(&event, &mut step.message));
                     step.said.extend(self.listen());
                 }
             }
@@ -104,18 +108,19 @@ impl<'a> Run<'a> {
         self.note();
     }
 
-    /// Decides; `behind` has come already and may not be taken before.
-    fn event(&mut self, event: &Event, behind: &[u8], message: &mut Option<Vec<u8>>) -> &'static str {
+    /// A message is asked for; `behind` has come already and may not be taken before the decision.
+    fn asked(&mut self, envelope: &Envelope, behind: &[u8]) {
+        assert!((1..=self.settings.max_recipients).contains(&envelope.to.len()));
+        let fed = self.session.feed(behind, &mut self.body, self.now);
+        assert!(fed.consumed == 0 && fed.event.is_none(), "read before the decision");
+        assert!(self.body.is_empty(), "a message before its DATA");
+    }
+
+    /// Decides, and takes a message that has ended.
+    fn event(&mut self, event: &Event, message: &mut Option<Vec<u8>>) -> &'static str {
         self.seen.told.push(format!("{event:?}"));
         match event {
-            Event::Sender(_) | Event::Recipient(_) => self.decide(),
-            Event::Data(envelope) => {
-                assert!((1..=self.settings.max_recipients).contains(&envelope.to.len()));
-                let fed = self.session.feed(behind, &mut self.body, self.now);
-                assert!(fed.consumed == 0 && fed.event.is_none(), "read before the decision");
-                assert!(self.body.is_empty(), "a message before its DATA");
-                self.decide();
-            }
+            Event::Sender(_) | Event::Recipient(_) | Event::Data(_) => self.decide(),
             Event::Unfit(_) | Event::Dropped => self.body.clear(),
             Event::End => *message = Some(self.end()),
         }
