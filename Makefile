@@ -6,7 +6,7 @@ DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ_VERSION := 0.13.2
 FUZZ := $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
-FUZZ_TARGETS := command config data dialogue header reply session spool
+FUZZ_TARGETS := command config data diagnosis dialogue header reply session spool
 FUZZ_SECONDS ?= 10
 FUZZ_NEW := target/fuzz/corpus
 # No sanitizer: there is no `unsafe` of ours that one could watch, and any stable compiler will do.

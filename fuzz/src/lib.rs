@@ -12,6 +12,7 @@
 mod command;
 mod config;
 mod data;
+mod diagnosis;
 mod dialogue;
 mod header;
 mod replies;
@@ -23,6 +24,7 @@ mod steering;
 pub use command::command;
 pub use config::config;
 pub use data::data;
+pub use diagnosis::diagnosis;
 pub use dialogue::dialogue;
 pub use header::header;
 pub use reply::reply;
@@ -37,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("command", command),
     ("config", config),
     ("data", data),
+    ("diagnosis", diagnosis),
     ("dialogue", dialogue),
     ("header", header),
     ("reply", reply),
