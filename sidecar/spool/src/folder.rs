@@ -137,7 +137,8 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-fn make(path: &Path) -> io::Result<()> {
+/// A folder that may be there already.
+pub(crate) fn make(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,

@@ -167,27 +167,43 @@ fn exact(file: &File, out: &mut [u8], at: u64, cut_off: &'static str) -> Result<
 }
 
 impl Letter {
-    /// Opens a file and reads all of it once, so that what is damaged is never begun to be sent.
-    pub(crate) fn open(path: &Path, id: &Id) -> Result<Self, LoadError> {
+    /// Opens a file and reads all of it once, so that what is damaged is never begun to be sent; the
+    /// content passes by `each`, piece after piece.
+    pub(crate) fn open(path: &Path, id: &Id, mut each: impl FnMut(&[u8])) -> Result<Self, LoadError> {
         let mut file = File::open(path)?;
         let Outline { head, octets, start, sum } = outline(&file, id)?;
         let mut hash = Sha256::new();
-        let mut left = start + octets;
         let mut block = vec![0; BLOCK];
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
-            let read = file.read(block.get_mut(..most).unwrap_or_default())?;
-            if read == 0 {
-                return Err(LoadError::Damaged("it became shorter while it was read"));
+        let mut part = |mut left: u64, look: &mut dyn FnMut(&[u8])| {
+            while left > 0 {
+                let most = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+                let read = file.read(block.get_mut(..most).unwrap_or_default())?;
+                if read == 0 {
+                    return Err(LoadError::Damaged("it became shorter while it was read"));
+                }
+                let piece = block.get(..read).unwrap_or_default();
+                hash.update(piece);
+                look(piece);
+                left -= read as u64;
             }
-            hash.update(block.get(..read).unwrap_or_default());
-            left -= read as u64;
-        }
+            Ok(())
+        };
+        part(start, &mut |_| ())?;
+        part(octets, &mut each)?;
         if hex(&hash.finalize()) != sum {
             return Err(LoadError::Damaged("its checksum does not fit"));
         }
         file.seek(SeekFrom::Start(start))?;
         Ok(Self { head, octets, file, start, at: 0 })
+    }
+
+    /// Reads the content from its octet `at` on, as much as fits; a file that has become shorter is
+    /// an error, never an end. `0` only behind the last octet, or into nothing.
+    pub fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<usize> {
+        let left = self.octets.saturating_sub(at);
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
+        let part = out.get_mut(..most).unwrap_or_default();
+        self.file.read_exact_at(part, self.start.saturating_add(at)).map(|()| most)
     }
 
     /// From the beginning again.

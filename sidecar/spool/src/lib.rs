@@ -58,6 +58,6 @@ pub use entry::{Dsn, Envelope, Progress, RecipientDsn, Ticket};
 pub use error::{LoadError, OpenError, SpoolError};
 pub use format::{Head, Letter};
 pub use id::{Id, IdError};
-pub use open::{Limits, Recovered, SetAside};
+pub use open::{Limits, Recovered, SetAside, pods_with_mail, sender_folder};
 pub use schedule::{Next, Schedule};
 pub use spool::{Spool, Standing};

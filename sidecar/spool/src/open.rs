@@ -1,12 +1,12 @@
 //! Taking over a pod's folder: the lock, and what an earlier process left.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::folder::{Folder, Kind, list, remove};
+use crate::folder::{Folder, Kind, list, make, remove};
 use crate::format::outline;
 use crate::spool::Spool;
 use crate::{Death, Id, LoadError, OpenError, Progress, Ticket};
@@ -65,6 +65,38 @@ pub(crate) fn open(
     let spool = Spool::new(folder, lock, limits);
     let recovered = recover(&spool, now).map_err(trouble)?;
     Ok((spool, recovered))
+}
+
+/// The folder of one sender in a volume that several may share: `root/NAME`, made where it is
+/// missing. `root` must be there.
+pub fn sender_folder(root: &Path, name: &str) -> Result<PathBuf, OpenError> {
+    if !is_name(name) {
+        return Err(OpenError::Name(name.to_owned()));
+    }
+    let trouble = |error| OpenError::of(root, error);
+    if !root.is_dir() {
+        return Err(trouble(root.metadata().err().unwrap_or(io::ErrorKind::NotADirectory.into())));
+    }
+    let path = root.join(name);
+    make(&path).and_then(|()| File::open(root)?.sync_all()).map_err(trouble)?;
+    Ok(path)
+}
+
+/// The pods that have a folder with messages in this one, in the order of their names.
+pub fn pods_with_mail(folder: &Path) -> io::Result<Vec<String>> {
+    let mut pods = Vec::new();
+    for item in fs::read_dir(folder)? {
+        let item = item?;
+        let name = item.file_name();
+        let Some(pod) = name.to_str().filter(|name| is_name(name)) else { continue };
+        let has_mail = item.file_type()?.is_dir()
+            && list(&item.path())?.iter().any(|(_, kind, _)| matches!(kind, Kind::Ready | Kind::Dotted));
+        if has_mail {
+            pods.push(pod.to_owned());
+        }
+    }
+    pods.sort();
+    Ok(pods)
 }
 
 /// The file stays when the lock goes: with its name gone, two processes could hold two locks.

@@ -70,11 +70,11 @@ impl Spool {
         Draft::begin(self.clone(), head, announced)
     }
 
-    /// Reads a message, wholly checked.
-    pub fn load(&self, id: &Id) -> Result<Letter, LoadError> {
-        match Letter::open(&self.folder().file(id, Kind::Ready), id) {
+    /// Reads a message, wholly checked; its content passes by `each`, piece after piece.
+    pub fn load(&self, id: &Id, mut each: impl FnMut(&[u8])) -> Result<Letter, LoadError> {
+        match Letter::open(&self.folder().file(id, Kind::Ready), id, &mut each) {
             Err(LoadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Letter::open(&self.folder().file(id, Kind::Dotted), id)
+                Letter::open(&self.folder().file(id, Kind::Dotted), id, each)
             }
             read => read,
         }
@@ -140,6 +140,12 @@ impl Spool {
             dead: books.dead,
             dead_octets: books.dead_octets,
         }
+    }
+
+    /// How much it may hold.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn new(folder: Folder, lock: File, limits: Limits) -> Self {

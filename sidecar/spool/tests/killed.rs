@@ -179,7 +179,7 @@ fn compare(root: &Path, may_be: &mut BTreeMap<String, BTreeSet<String>>) -> usiz
     assert!(found.set_aside.is_empty(), "half-written: {:?}", found.set_aside);
     let mut is: BTreeMap<String, String> = BTreeMap::new();
     for ticket in &found.tickets {
-        let mut letter = spool.load(&ticket.id).unwrap();
+        let mut letter = spool.load(&ticket.id, |_| ()).unwrap();
         let mut read = Vec::new();
         letter.read_to_end(&mut read).unwrap();
         assert!(read == content(&ticket.id), "{} has other octets", ticket.id);

@@ -44,7 +44,7 @@ fn spooled(spool: &Spool, name: &str, content: &[u8]) -> Spooled {
 
 fn content(spool: &Spool, name: &str) -> Vec<u8> {
     let mut content = Vec::new();
-    spool.load(&id(name)).unwrap().read_to_end(&mut content).unwrap();
+    spool.load(&id(name), |_| ()).unwrap().read_to_end(&mut content).unwrap();
     content
 }
 
@@ -173,7 +173,7 @@ fn a_torn_file_is_set_aside_and_one_that_changed_is_not_read() {
     assert_eq!(found.set_aside.len(), 1);
     assert_eq!(found.set_aside[0].id, id("torn"));
     assert!(folder.join("dead/torn.mail").exists() && folder.join("dead/torn.json").exists());
-    assert!(matches!(spool.load(&id("changed")), Err(LoadError::Damaged(_))));
+    assert!(matches!(spool.load(&id("changed"), |_| ()), Err(LoadError::Damaged(_))));
     spool.bury(&id("changed"), &death(false)).unwrap();
     assert_eq!(spool.standing().dead, 2);
 }

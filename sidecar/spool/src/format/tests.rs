@@ -26,7 +26,7 @@ fn load(bytes: &[u8], id: &str) -> Result<Vec<u8>, LoadError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m1.mail");
     std::fs::write(&path, bytes).unwrap();
-    let mut letter = Letter::open(&path, &id.parse().unwrap())?;
+    let mut letter = Letter::open(&path, &id.parse().unwrap(), |_| ())?;
     assert_eq!(letter.head, head());
     let mut content = Vec::new();
     letter.read_to_end(&mut content)?;
