@@ -138,6 +138,28 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_SPILL_LIMIT", value_name = "BYTES", default_value = "1Gi")]
     pub spill_limit: Limit,
 
+    /// A folder that must exist, on a volume, for what is answered 250 before the relay has it: for
+    /// MailSenders of the delivery mode Spool
+    #[arg(long, env = "MAIL_EGRESS_SPOOL_DIR", value_name = "PATH")]
+    pub spool_dir: Option<PathBuf>,
+
+    /// This sidecar's own name there, as the pod's name is: no two that run share one
+    #[arg(long, env = "MAIL_EGRESS_SPOOL_NAME", value_name = "NAME", default_value = "sidecar")]
+    pub spool_name: String,
+
+    /// The spool outlives the pod; without this, it is used only where the MailSender accepts loss
+    #[arg(long, env = "MAIL_EGRESS_SPOOL_LASTING")]
+    pub spool_lasting: bool,
+
+    /// How much may lie in the spool, dead letters included; beyond it the answer is 452
+    #[arg(long, env = "MAIL_EGRESS_SPOOL_LIMIT", value_name = "BYTES", default_value = "1Gi")]
+    pub spool_limit: Bytes,
+
+    /// When a spooled message is tried again after its first failure; each further interval is twice
+    /// as long, up to half an hour
+    #[arg(long, env = "MAIL_EGRESS_SPOOL_RETRY", value_name = "TIME", default_value = "30s")]
+    pub spool_retry: Period,
+
     /// How many SMTP sessions may be open at once; a further one is told 421
     #[arg(long, env = "MAIL_EGRESS_MAX_SESSIONS", value_name = "COUNT", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=65_535))]

@@ -5,6 +5,7 @@
 mod histograms;
 mod label;
 mod register;
+mod spool;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use histograms::Histograms;
 use register::New;
 
 pub use label::{AuthStage, Fate, Load, Phase};
+pub use spool::Spool;
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -43,6 +45,8 @@ pub struct Metrics {
     ready: IntGauge,
     histograms: Histograms,
     held_bytes: IntGaugeVec,
+    /// What lies on disk in spool mode.
+    pub spool: Spool,
     /// SMTP sessions that are open.
     pub sessions: IntGauge,
     /// SMTP connections turned away with 421 because too many were open.
@@ -124,6 +128,7 @@ impl Metrics {
             ready: all
                 .gauge("ready", "1 while the configuration and the token allow to send, otherwise 0.")?,
             histograms: Histograms::new(&all)?,
+            spool: Spool::new(&all)?,
             sessions: all.gauge("sessions", "SMTP sessions of apps that are open.")?,
             sessions_refused: all.counter(
                 "sessions_refused_total",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mail_egress_config::Limits;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::admin::Admin;
 use crate::app::listen::{self, ListenError};
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::sender::announce;
 use crate::sender::follow::{Current, Follower, Seen};
 use crate::sender::tokens;
+use crate::spool::{self, Queue};
 use crate::upstream::Upstream;
 use crate::upstream::gate::Gate;
 
@@ -74,12 +75,15 @@ impl Sidecar {
         let (start, drain) = drain::channel();
         let smtp = listen::smtp(args.smtp_port).await?;
         let admin = listen::admin(args.admin_address).await?;
+        let queue = Queue::new(spool::Settings::of(args));
+        queue.open().await;
         let submissions = Arc::new(Submissions {
             sender: args.sender.clone(),
             current,
             metrics: Arc::clone(&metrics),
             store,
             gate: Gate::new(Limits::EXCHANGE_ONLINE),
+            queue,
             upstream: Upstream::new(metrics, drain.clone()),
             drain,
             ids: QueueIds::default(),
@@ -126,6 +130,9 @@ impl Sidecar {
             ));
         }
         drop(open);
+        let (sessions_end, sessions_over) = oneshot::channel::<()>();
+        let over = async { drop(sessions_over.await) };
+        let mut spooling = tokio::spawn(spool::run(Arc::clone(&submissions), over));
 
         stop.await;
         let until = start.begin(drain_timeout) + LAST_WORDS;
@@ -135,6 +142,9 @@ impl Sidecar {
             "ending: nothing new is taken, what is in hand is finished"
         );
         let drained = tokio::time::timeout_at(until, all_closed.recv()).await;
+        drop(sessions_end);
+        // what is left on disk stays there, and is no session that was cut off
+        let _sent_as_far_as_there_is_time = tokio::time::timeout_at(until, &mut spooling).await;
         following.abort();
         keeping.abort();
         administering.abort();

@@ -9,7 +9,7 @@
 //!     wait for input, session.deadline() → handle_timeout, or the end of the process → shutdown
 //!     while input is left: session.feed(input, &mut body, now), write take_output(), then
 //!         Event::Sender, Event::Recipient, Event::Data → decide → permit | refuse
-//!         Event::Unfit          → drop the body
+//!         Event::TooLarge       → drop the body
 //!         Event::End            → send body on → finish(Outcome)
 //! }
 //! ```
@@ -38,17 +38,11 @@ use crate::{
     reply::{NegativeReply, Reply},
 };
 
-/// How long a line of a message may be, in octets. RFC 5321 section 4.5.3.1.6 promises 998, and apps
-/// write whole pages into one line, which Exchange takes; a line beyond this is no text of anybody's.
-const MAX_TEXT_LINE: usize = 1024 * 1024;
-
 /// What a session needs to know of its surroundings; shared by all sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Our name in the greeting; where it is no host name, `localhost` is said instead.
     pub name: String,
-    /// The domain whose postmaster `RCPT TO:<postmaster>` means; `None` while it is not known.
-    pub postmaster_domain: Option<String>,
     /// The largest message taken, in octets, and what SIZE says.
     pub max_message_bytes: u64,
     /// The most recipients of one message (RFC 5321 section 4.5.3.1.8 wants at least 100).
@@ -63,9 +57,6 @@ pub struct Settings {
     pub max_errors: u32,
     /// What is done with a bare CR or LF in a message.
     pub bare_line_endings: BareLineEndings,
-    /// The most octets of one line of a message, without its CRLF; up to there lines are carried
-    /// unchanged.
-    pub max_text_line: usize,
     /// How long the app may stay silent.
     pub timeouts: Timeouts,
 }
@@ -74,7 +65,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: "localhost".to_owned(),
-            postmaster_domain: None,
             max_message_bytes: 35 * 1024 * 1024,
             max_recipients: 500,
             // more than a hundred of the longest, and 500 of 65 octets
@@ -82,7 +72,6 @@ impl Default for Settings {
             dsn: true,
             max_errors: 20,
             bare_line_endings: BareLineEndings::Normalize,
-            max_text_line: MAX_TEXT_LINE,
             timeouts: Timeouts::default(),
         }
     }
@@ -147,22 +136,14 @@ pub enum Event {
     /// The app has given up the message that it was sending in chunks; what was collected can be
     /// dropped.
     Dropped,
-    /// The message will not be taken; what was collected can be dropped. The rest of it is skipped
-    /// and answered with a refusal, and [`Event::End`] does not come.
-    Unfit(Unfit),
+    /// The message has become too large; what was collected can be dropped. The rest of it is
+    /// skipped and answered with 552, and [`Event::End`] does not come.
+    TooLarge,
+    /// The message has a bare CR or LF, which the settings refuse; what was collected can be
+    /// dropped. The rest of it is skipped and answered with 550, and [`Event::End`] does not come.
+    Malformed,
     /// The message is complete in the caller's `body`; answer with [`Session::finish`].
     End,
-}
-
-/// Why a message is not taken, as far as that shows while it comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfit {
-    /// It has become larger than the settings allow; told with 552.
-    TooLarge,
-    /// It has a bare CR or LF, which the settings refuse; told with 550.
-    BareEnding,
-    /// It has a longer line than the settings allow; told with 550.
-    LongLine,
 }
 
 /// Something that the session refused by itself and has answered; for the caller's count and log.
@@ -179,8 +160,32 @@ pub struct Declined {
 pub enum Outcome {
     /// A route has it: 250 with the relay's own words.
     Accepted(Accepted),
+    /// It is on disk: 250, and the sidecar goes on with it.
+    Kept(Kept),
     /// It was not sent, or perhaps not.
     Refused(NegativeReply),
+}
+
+/// That a message and its envelope are synced to disk under a name, whatever ends the process now.
+///
+/// Made by whoever holds the spool's own proof of that, and by nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    id: Box<str>,
+}
+
+impl Kept {
+    /// `id` is the message's name in the spool, for the app's log: printable ASCII.
+    #[must_use]
+    pub fn under(id: &str) -> Self {
+        Self { id: id.into() }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 type Shared = Arc<Settings>;

@@ -164,9 +164,13 @@ impl Run {
                 self.body.clear();
                 "dropped".to_owned()
             }
-            Event::Unfit(why) => {
+            Event::Malformed => {
                 self.body.clear();
-                format!("unfit {why:?}")
+                "malformed".to_owned()
+            }
+            Event::TooLarge => {
+                self.body.clear();
+                "too large".to_owned()
             }
             Event::End => format!("end {}", std::mem::take(&mut self.body).escape_ascii()),
         }

@@ -134,15 +134,21 @@ impl Conversation {
                     self.session.refuse(&refusal.reply(), now()).map_err(io::Error::other)
                 }
             },
-            Event::Unfit(why) => {
+            Event::TooLarge => {
                 if let Some(submission) = self.submission.take() {
-                    self.submissions.unfit(&submission, why);
+                    self.submissions.too_large(&submission);
                 }
                 Ok(())
             }
             Event::Dropped => {
                 if let Some(submission) = self.submission.take() {
                     self.submissions.abandoned(&submission);
+                }
+                Ok(())
+            }
+            Event::Malformed => {
+                if let Some(submission) = self.submission.take() {
+                    self.submissions.malformed(&submission);
                 }
                 Ok(())
             }

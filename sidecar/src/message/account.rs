@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use mail_egress_diagnosis::{Class, is_entras, reason, words};
 use mail_egress_smtp::client::{Accepted, UpstreamReply};
-use mail_egress_smtp::server::Unfit;
 use mail_egress_smtp::{Envelope, ReversePath};
 
 use crate::message::refusal::Refusal;
@@ -99,25 +98,51 @@ impl Account {
         match fate {
             Fate::Accepted => line!(info, reply = said,),
             Fate::Uncertain => line!(error, reason, why = said, relay,),
-            Fate::Deferred | Fate::Refused | Fate::Abandoned => line!(warn, reason, why = said, relay,),
+            Fate::Spooled | Fate::Deferred | Fate::Refused | Fate::Abandoned | Fate::Expired => {
+                line!(warn, reason, why = said, relay,);
+            }
         }
     }
 
-    /// A warm connection spares a message two phases, and a refusal of our own all behind the dot.
     fn count_phases(&self, metrics: &Metrics, hold: Duration) {
         metrics.phase(Phase::Hold, hold);
         metrics.phase(Phase::Receive, self.receive);
-        let Times { connect, login, transfer, .. } = self.times;
-        for (phase, time) in [
-            (Phase::Wait, self.wait),
-            (Phase::Connect, connect),
-            (Phase::Login, login),
-            (Phase::Transfer, transfer),
-        ] {
-            if !time.is_zero() {
-                metrics.phase(phase, time);
-            }
+        count_upstream(metrics, self.wait, &self.times);
+    }
+}
+
+/// A warm connection spares a message two phases, and a refusal of our own all behind the dot.
+pub(crate) fn count_upstream(metrics: &Metrics, wait: Duration, times: &Times) {
+    for (phase, time) in [
+        (Phase::Wait, wait),
+        (Phase::Connect, times.connect),
+        (Phase::Login, times.login),
+        (Phase::Transfer, times.transfer),
+    ] {
+        if !time.is_zero() {
+            metrics.phase(phase, time);
         }
+    }
+}
+
+impl Account {
+    /// It is on disk, and its app was told 250. Its fate has a line of its own.
+    pub fn spooled(self, metrics: &Metrics, submission: &Submission, message_id: &str, total: Duration) {
+        let (envelope, octets) = (&submission.envelope, submission.body.octets());
+        metrics.message(Fate::Spooled, None, envelope.to.len(), octets);
+        metrics.delivered_in(total);
+        metrics.sized(octets);
+        metrics.phase(Phase::Receive, self.receive);
+        tracing::info!(
+            id = %submission.id,
+            from = envelope.from.to_string(),
+            recipients = envelope.to.len(),
+            bytes = octets,
+            message_id,
+            receive_ms = millis(self.receive),
+            write_ms = millis(total),
+            "message spooled"
+        );
     }
 }
 
@@ -144,18 +169,15 @@ pub fn abandoned(metrics: &Metrics, submission: &Submission) {
     unfinished(metrics, submission, Fate::Abandoned, APP_LEFT, "the app left before its message was sent");
 }
 
-/// A message that can never be taken, as showed while it came; the session has said so.
-pub fn unfit(metrics: &Metrics, submission: &Submission, why: Unfit) {
-    let (reason, why) = match why {
-        Unfit::TooLarge => (reason::MESSAGE_TOO_LARGE, "larger than the route takes"),
-        Unfit::BareEnding => (reason::BARE_LINE_ENDING, "it has bare line endings"),
-        Unfit::LongLine => (reason::TEXT_LINE_TOO_LONG, "it has too long a line"),
-    };
-    // the one of them that the sender's rules can change
-    if reason == reason::BARE_LINE_ENDING {
-        metrics.denied(reason);
-    }
-    unfinished(metrics, submission, Fate::Refused, reason, why);
+/// A message that grew larger than the route takes.
+pub fn too_large(metrics: &Metrics, submission: &Submission) {
+    unfinished(metrics, submission, Fate::Refused, reason::MESSAGE_TOO_LARGE, "larger than the route takes");
+}
+
+/// A message with a bare CR or LF, which the sender refuses; the session has said so.
+pub fn malformed(metrics: &Metrics, submission: &Submission) {
+    metrics.denied(reason::BARE_LINE_ENDING);
+    unfinished(metrics, submission, Fate::Refused, reason::BARE_LINE_ENDING, "it has bare line endings");
 }
 
 /// A message that its sender announced as larger than the route takes; the session has said so.
@@ -192,7 +214,8 @@ fn unfinished(
     );
 }
 
-fn count_authentication(metrics: &Metrics, refusal: &Refusal) {
+/// One more message that failed on authentication, if it did.
+pub(crate) fn count_authentication(metrics: &Metrics, refusal: &Refusal) {
     if let Some(stage) = authentication(refusal) {
         metrics.auth_failure(stage, refusal.reason);
     }
@@ -228,7 +251,8 @@ pub fn held_back(metrics: &Metrics, refusal: &Refusal) {
     }
 }
 
-fn spoken(reply: &UpstreamReply) -> String {
+/// A reply of the relay, for the log.
+pub(crate) fn spoken(reply: &UpstreamReply) -> String {
     let enhanced = reply.enhanced.map(|code| format!("{code} ")).unwrap_or_default();
     words(&format!("{} {enhanced}{}", reply.code, reply.text))
 }

@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::submission::{Submission, Submissions};
 use crate::clock::now;
 use crate::sender::clearance::Clearance;
+use crate::sender::loaded::Loaded;
 use crate::upstream::gate::Place;
 use crate::upstream::signal::signal;
 use crate::upstream::{Handed, judge, troubled};
@@ -37,6 +38,9 @@ impl Submissions {
         mut submission: Submission,
         gone: impl Future<Output = ()>,
     ) -> Option<Outcome> {
+        if let Some(spool) = submission.spool.take() {
+            return self.keep(&submission, spool, gone).await;
+        }
         let began = Instant::now();
         let mut account = account::Account::begin(submission.permitted.elapsed());
         let mut patience = Patience::new(began.into_std());
@@ -103,7 +107,16 @@ impl Submissions {
     async fn prepared<'a>(&self, submission: &'a Submission) -> Result<Outgoing<'a>, Refusal> {
         self.allowed()?;
         let loaded = self.loaded().ok_or(Refusal::of(reason::MAIL_SENDER_MISSING))?;
-        let prepared = Outgoing::prepare(submission, &loaded).await;
+        self.judged(submission, &loaded).await
+    }
+
+    /// The same, by these rules.
+    pub(crate) async fn judged<'a>(
+        &self,
+        submission: &'a Submission,
+        loaded: &Loaded,
+    ) -> Result<Outgoing<'a>, Refusal> {
+        let prepared = Outgoing::prepare(submission, loaded).await;
         prepared.inspect_err(|refusal| {
             if refusal.class == Class::Permanent {
                 self.metrics.denied(refusal.reason);
@@ -132,7 +145,7 @@ impl Submissions {
     }
 
     /// The pace follows what the relay says to it.
-    fn tell_the_gate(&self, outcome: &Result<Accepted, Refusal>) {
+    pub(crate) fn tell_the_gate(&self, outcome: &Result<Accepted, Refusal>) {
         match outcome {
             Ok(_) => self.gate.succeeded(),
             Err(refusal) => {

@@ -21,6 +21,14 @@ pub fn whom(envelope: &Envelope) -> u64 {
     hasher.finish()
 }
 
+/// The same for a message that has a name of its own, and comes back under it.
+#[must_use]
+pub fn whom_named(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Why it may not go, and when it may; `now` and `clock` are the same instant.
 #[must_use]
 pub fn refusal(not_now: NotNow, now: Instant, clock: Timestamp) -> Refusal {

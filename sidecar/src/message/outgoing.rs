@@ -1,13 +1,17 @@
 //! A message as it leaves: what the rules made of its envelope and header, and the body behind.
 
+mod rest;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
 use mail_egress_policy::{Context, Denied, Sender};
 use mail_egress_smtp::client::Message;
+use mail_egress_smtp::data::Content;
 use mail_egress_smtp::{Envelope, ReversePath};
+use mail_egress_spool::Letter;
 
-use super::body::Body;
 use super::refusal::Refusal;
 use super::submission::Submission;
 use super::trace::received;
@@ -18,16 +22,19 @@ const LONGEST_HEADER: usize = 256 * 1024 + 1;
 
 /// A message as it leaves. Its `Debug` tells nothing of it.
 pub struct Outgoing<'a> {
-    /// As the app gave it.
-    asked: &'a Envelope,
+    /// As the app gave it, or as it was spooled.
+    asked: Cow<'a, Envelope>,
     envelope: Envelope,
-    /// What goes out in place of the body's first `skip` octets.
+    /// Of head and rest together.
+    content: Content,
     head: Vec<u8>,
-    skip: u64,
-    body: &'a Body,
+    rest: Rest<'a>,
     /// For the log.
     pub message_id: String,
 }
+
+pub use rest::Reader;
+use rest::Rest;
 
 impl<'a> Outgoing<'a> {
     /// Applies the sender's rules: the envelope's sender becomes the mailbox unless it may stay, the
@@ -40,18 +47,8 @@ impl<'a> Outgoing<'a> {
         if let Some(full) = body.fault() {
             return Err(Refusal::of(full.reason()));
         }
-        let asked = envelope;
-        let mut envelope = envelope.clone();
-        // again: at RCPT other rules were in force, or none had come yet
-        envelope
-            .to
-            .iter()
-            .try_for_each(|to| loaded.policy.recipient(to.address.as_str()))
-            .map_err(|why| denied(&why))?;
-        match loaded.policy.sender(&envelope.from.to_string()).map_err(|why| denied(&why))? {
-            Sender::Kept => {}
-            Sender::Mailbox => envelope.from = ReversePath::Address(loaded.mailbox.clone()),
-        }
+        let asked = Cow::Borrowed(envelope);
+        let envelope = judged(envelope, loaded)?;
         let head = body.head(LONGEST_HEADER).await;
         let head = head.map_err(|_| Refusal::of(mail_egress_diagnosis::reason::SPILL_DISK_FAILED))?;
         let header = usize::try_from(body.content().header_size).unwrap_or(usize::MAX);
@@ -66,20 +63,55 @@ impl<'a> Outgoing<'a> {
             .policy
             .header(head.get(..header).unwrap_or(&head), &context)
             .map_err(|why| denied(&why))?;
-        Ok(Self { asked, envelope, head: edit.head, skip: edit.replaces, body, message_id: edit.message_id })
+        let content = body.content().with_head(&edit.head, edit.replaces);
+        let rest = Rest::Body { body, skip: edit.replaces };
+        Ok(Self { asked, envelope, content, head: edit.head, rest, message_id: edit.message_id })
+    }
+
+    /// A message that was spooled as it is to leave; `content` is what was found in it, and `envelope`
+    /// what its head says. The rules on its envelope are those of now.
+    ///
+    /// # Errors
+    /// Why it may not leave.
+    pub fn spooled(
+        envelope: Envelope,
+        content: Content,
+        letter: Letter,
+        loaded: &Loaded,
+    ) -> Result<Self, Refusal> {
+        let message_id = letter.head.message_id.clone().unwrap_or_default();
+        Ok(Self {
+            envelope: judged(&envelope, loaded)?,
+            asked: Cow::Owned(envelope),
+            content,
+            head: Vec::new(),
+            rest: Rest::Letter(letter.into()),
+            message_id,
+        })
     }
 
     /// What the relay is told about it.
     #[must_use]
     pub fn message(&self) -> Message {
-        let content = self.body.content().with_head(&self.head, self.skip);
-        Message { envelope: self.envelope.clone(), content }
+        Message { envelope: self.envelope.clone(), content: self.content }
     }
 
     /// Sender and recipients as the app gave them, by which a message that comes back is known.
     #[must_use]
     pub fn asked(&self) -> &Envelope {
-        self.asked
+        &self.asked
+    }
+
+    /// Sender and recipients as they are said to the relay.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// All of it, in octets.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.content.size
     }
 
     /// The header lines that go out first.
@@ -90,9 +122,25 @@ impl<'a> Outgoing<'a> {
 
     /// What goes out behind them.
     #[must_use]
-    pub fn rest(&self) -> super::body::Reader<'_> {
-        self.body.reader(self.skip)
+    pub fn rest(&self) -> Reader<'_> {
+        self.rest.reader()
     }
+}
+
+/// The envelope as the rules let it leave.
+fn judged(envelope: &Envelope, loaded: &Loaded) -> Result<Envelope, Refusal> {
+    let mut envelope = envelope.clone();
+    // again: at RCPT other rules were in force, or none had come yet
+    envelope
+        .to
+        .iter()
+        .try_for_each(|to| loaded.policy.recipient(to.address.as_str()))
+        .map_err(|why| denied(&why))?;
+    match loaded.policy.sender(&envelope.from.to_string()).map_err(|why| denied(&why))? {
+        Sender::Kept => {}
+        Sender::Mailbox => envelope.from = ReversePath::Address(loaded.mailbox.clone()),
+    }
+    Ok(envelope)
 }
 
 /// The same for the app, which alone is told of addresses.
@@ -106,6 +154,9 @@ pub fn denied(denied: &Denied) -> Refusal {
 
 impl fmt::Debug for Outgoing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("body", &self.body).field("skip", &self.skip).finish_non_exhaustive()
+        f.debug_struct("Outgoing")
+            .field("content", &self.content)
+            .field("rest", &self.rest)
+            .finish_non_exhaustive()
     }
 }

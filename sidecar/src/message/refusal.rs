@@ -141,7 +141,9 @@ fn usual_code(reason: &str, class: Class) -> NegativeCode {
             reason::MEMORY_BUDGET
             | reason::SPILL_LIMIT
             | reason::SPILL_FOLDER_UNUSABLE
-            | reason::SPILL_DISK_FAILED,
+            | reason::SPILL_DISK_FAILED
+            | reason::SPOOL_FULL
+            | reason::SPOOL_DISK_FAILED,
         ) => NegativeCode::InsufficientStorage,
         (Class::Transient | Class::Mendable | Class::Uncertain, _) => NegativeCode::LocalError,
         (Class::Permanent, reason::MESSAGE_TOO_LARGE) => NegativeCode::TooLarge,
@@ -167,7 +169,9 @@ fn usual_status(reason: &str) -> Status {
         reason::MEMORY_BUDGET
         | reason::SPILL_LIMIT
         | reason::SPILL_FOLDER_UNUSABLE
-        | reason::SPILL_DISK_FAILED => (3, 1),
+        | reason::SPILL_DISK_FAILED
+        | reason::SPOOL_FULL
+        | reason::SPOOL_DISK_FAILED => (3, 1),
         reason::SHUTTING_DOWN
         | reason::MESSAGES_PER_MINUTE
         | reason::RECIPIENTS_PER_DAY

@@ -9,8 +9,9 @@ use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
 use mail_egress_pacing::Ask;
 use mail_egress_policy::Denied;
-use mail_egress_smtp::server::{Declined, Unfit};
+use mail_egress_smtp::server::Declined;
 use mail_egress_smtp::{Address, Envelope, ReversePath};
+use mail_egress_spool::Spool;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -23,11 +24,12 @@ use crate::message::outgoing::denied;
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds};
 use crate::metrics::Metrics;
-use crate::sender::clearance::{Clearance, allows, decide, token_end};
+use crate::sender::clearance::{Clearance, allows, configured, decide, token_end};
 use crate::sender::follow::Current;
 use crate::sender::loaded::Loaded;
+use crate::spool::Queue;
 use crate::upstream::Upstream;
-use crate::upstream::gate::{Gate, Place};
+use crate::upstream::gate::{Gate, NotNow, Place};
 
 /// How long a place is kept for an app that is still sending: a slow one must not hold up others.
 const PLACE_KEPT: Duration = Duration::from_secs(5);
@@ -45,6 +47,8 @@ pub struct Submissions {
     pub store: Store,
     /// The places upstream.
     pub gate: Gate,
+    /// What is kept on disk in spool mode.
+    pub queue: Queue,
     /// The way to the relay.
     pub upstream: Upstream,
     /// The end.
@@ -63,8 +67,19 @@ pub struct Submission {
     pub body: Body,
     /// How long it was held before its 354.
     pub hold: Duration,
-    pub(super) permitted: Instant,
+    pub(crate) permitted: Instant,
     pub(super) place: Option<Place>,
+    /// In spool mode: where it will be kept.
+    pub(super) spool: Option<Spool>,
+}
+
+/// Why there is no place for a message.
+#[derive(Debug)]
+pub(crate) enum NoTurn {
+    /// The limits.
+    NotNow(NotNow),
+    /// The time to drain is over.
+    Ending,
 }
 
 impl Submission {
@@ -109,7 +124,7 @@ impl Submissions {
     }
 
     /// The configuration in force.
-    pub(super) fn loaded(&self) -> Option<Arc<Loaded>> {
+    pub(crate) fn loaded(&self) -> Option<Arc<Loaded>> {
         match &*self.current.borrow() {
             Current::Usable(loaded) => Some(Arc::clone(loaded)),
             Current::Missing | Current::Unusable(_) => None,
@@ -123,8 +138,8 @@ impl Submissions {
         let admitted = self.admitted(&envelope).await;
         let hold = began.elapsed();
         match admitted {
-            Ok((body, place)) => {
-                Ok(Submission { id, envelope, body, hold, permitted: Instant::now(), place: Some(place) })
+            Ok((body, place, spool)) => {
+                Ok(Submission { id, envelope, body, hold, permitted: Instant::now(), place, spool })
             }
             Err(refusal) => {
                 account::not_taken(&self.metrics, &id, &envelope, &refusal, hold);
@@ -133,37 +148,63 @@ impl Submissions {
         }
     }
 
-    async fn admitted(&self, envelope: &Envelope) -> Result<(Body, Place), Refusal> {
-        self.allowed()?;
+    async fn admitted(&self, envelope: &Envelope) -> Result<(Body, Option<Place>, Option<Spool>), Refusal> {
+        let spool = self.spool_for(envelope)?;
+        if spool.is_none() {
+            self.allowed()?;
+        }
         let size = envelope.size.unwrap_or(0).saturating_add(trace::ROOM);
         let body = self.store.begin(size).await.map_err(|full| Refusal::of(full.reason()))?;
-        Ok((body, self.place(envelope, self.hold()).await?))
+        let place = match &spool {
+            // it waits on disk
+            Some(_) => None,
+            None => Some(self.place(envelope, self.hold()).await?),
+        };
+        Ok((body, place, spool))
     }
 
     /// Whether the configuration and the token allow to send.
-    pub(super) fn allowed(&self) -> Result<(), Refusal> {
+    pub(crate) fn allowed(&self) -> Result<(), Refusal> {
         allows(&self.current.borrow(), &self.sender, Timestamp::now())
     }
 
-    pub(super) fn cleared(&self) -> Result<Clearance, Refusal> {
+    /// The configuration in force, where mail may be sent at all; whatever the token.
+    pub(crate) fn configured(&self) -> Result<Arc<Loaded>, Refusal> {
+        let current = self.current.borrow().clone();
+        configured(&current)?;
+        match current {
+            Current::Usable(loaded) => Ok(loaded),
+            Current::Missing | Current::Unusable(_) => Err(Refusal::of(reason::MAIL_SENDER_MISSING)),
+        }
+    }
+
+    pub(crate) fn cleared(&self) -> Result<Clearance, Refusal> {
         decide(&self.current.borrow(), &self.sender, Timestamp::now())
     }
 
     /// Waits for a place upstream, within the limits in force; `hold` is the longest wait.
     pub(super) async fn place(&self, envelope: &Envelope, hold: Duration) -> Result<Place, Refusal> {
-        if let Some(loaded) = self.loaded() {
-            self.gate.limits(loaded.limits);
-        }
         let recipients = u32::try_from(envelope.to.len()).unwrap_or(u32::MAX);
         let ask = Ask { whom: limits::whom(envelope), recipients, hold };
-        let mut drain = self.drain.clone();
-        tokio::select! {
-            place = self.gate.enter(ask) => place.map_err(|not_now| {
+        self.turn(ask).await.map_err(|no_turn| match no_turn {
+            NoTurn::NotNow(not_now) => {
                 let refusal = limits::refusal(not_now, now(), Timestamp::now());
                 account::held_back(&self.metrics, &refusal);
                 refusal
-            }),
-            () = drain.over() => Err(Refusal::of(reason::SHUTTING_DOWN)),
+            }
+            NoTurn::Ending => Refusal::of(reason::SHUTTING_DOWN),
+        })
+    }
+
+    /// The same, and nobody is told.
+    pub(crate) async fn turn(&self, ask: Ask) -> Result<Place, NoTurn> {
+        if let Some(loaded) = self.loaded() {
+            self.gate.limits(loaded.limits);
+        }
+        let mut drain = self.drain.clone();
+        tokio::select! {
+            place = self.gate.enter(ask) => place.map_err(NoTurn::NotNow),
+            () = drain.over() => Err(NoTurn::Ending),
         }
     }
 
@@ -178,6 +219,7 @@ impl Submissions {
         let end = token_end(&self.current.borrow());
         self.metrics.standing(end, self.allowed().is_ok(), self.store.held());
         self.metrics.holding(self.gate.waiting());
+        self.metrics.spool.standing(&self.queue.standing(), Timestamp::now());
         self.metrics.text()
     }
 
@@ -195,8 +237,14 @@ impl Submissions {
         }
     }
 
-    /// The app sent a message that can never be taken; the session has said so.
-    pub fn unfit(&self, submission: &Submission, why: Unfit) {
-        account::unfit(&self.metrics, submission, why);
+    /// The app sent a message with bare line endings, which the sender refuses; the session has
+    /// said so.
+    pub fn malformed(&self, submission: &Submission) {
+        account::malformed(&self.metrics, submission);
+    }
+
+    /// The app sent more than the route takes; the session has said so.
+    pub fn too_large(&self, submission: &Submission) {
+        account::too_large(&self.metrics, submission);
     }
 }

@@ -5,6 +5,8 @@
 pub enum Fate {
     /// 250: the relay has it.
     Accepted,
+    /// 250: it is on disk. What becomes of it is counted once more, at its end.
+    Spooled,
     /// 4xx: not sent, the app should keep it.
     Deferred,
     /// 5xx: not sent, and never can be.
@@ -13,21 +15,32 @@ pub enum Fate {
     Uncertain,
     /// Not sent: the app left before its message was complete, or could still be held back.
     Abandoned,
+    /// A spooled message that was given up at its age.
+    Expired,
 }
 
 impl Fate {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Accepted, Self::Deferred, Self::Refused, Self::Uncertain, Self::Abandoned];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Spooled,
+        Self::Deferred,
+        Self::Refused,
+        Self::Uncertain,
+        Self::Abandoned,
+        Self::Expired,
+    ];
 
     /// The label's value.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Spooled => "spooled",
             Self::Deferred => "deferred",
             Self::Refused => "refused",
             Self::Uncertain => "uncertain",
             Self::Abandoned => "abandoned",
+            Self::Expired => "expired",
         }
     }
 }

@@ -19,8 +19,6 @@ pub(crate) enum Way {
     /// Answers each RCPT only when it is allowed to.
     WaitsAtRcpt,
     NoStartTls,
-    /// Offers nothing within TLS but the login.
-    OffersNothing,
     /// Sends a reply in plaintext behind the 220 to STARTTLS.
     Injects,
     /// Is TLS from the first octet.
@@ -33,6 +31,8 @@ pub(crate) enum Way {
     StallsAt(&'static str),
     /// Refuses in the middle of the message, and reads no more of it.
     RefusesInBody,
+    /// Knows no recipient.
+    RefusesRecipients,
 }
 
 pub(crate) struct Relay {
@@ -52,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) messages: Vec<String>,
     /// Connections that have ended.
     pub(crate) ended: usize,
+    /// It has fallen silent where it is to.
+    pub(crate) silent: bool,
 }
 
 impl Relay {
@@ -141,6 +143,7 @@ impl Peer {
 
     async fn stalls_at(&self, point: &str) {
         if matches!(self.way, Way::StallsAt(here) if here == point) {
+            self.note(|seen| seen.silent = true);
             std::future::pending::<()>().await;
         }
     }
@@ -158,9 +161,8 @@ impl Peer {
             let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
             self.stalls_at(if secure && verb == "EHLO" { "EHLO in TLS" } else { &verb }).await;
             let reply = match verb.as_str() {
-                "EHLO" if secure && self.way == Way::OffersNothing => "250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "EHLO" if secure => {
-                    "250-relay\r\n250-PIPELINING\r\n250-DSN\r\n250-8BITMIME\r\n250-SIZE 40000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
+                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 40000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
                 }
                 "EHLO" if self.way == Way::NoStartTls => "250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "EHLO" => "250-relay\r\n250 STARTTLS\r\n",
@@ -175,6 +177,8 @@ impl Peer {
                     mails += 1;
                     "250 2.1.0 OK\r\n"
                 }
+                "RCPT" if self.way == Way::RefusesRecipients => "550 5.1.1 nobody of that name\r\n",
+                "DATA" if self.way == Way::RefusesRecipients => "503 5.5.1 no recipient\r\n",
                 "DATA" => "354 go\r\n",
                 "QUIT" => "221 2.0.0 bye\r\n",
                 _ => "250 2.1.0 OK\r\n",
@@ -188,7 +192,12 @@ impl Peer {
             match verb.as_str() {
                 "STARTTLS" => return true,
                 "QUIT" => return false,
-                "DATA" if !self.message(stream).await || self.way == Way::EndsAfterMessage => return false,
+                "DATA"
+                    if reply.starts_with("354")
+                        && (!self.message(stream).await || self.way == Way::EndsAfterMessage) =>
+                {
+                    return false;
+                }
                 _ => {}
             }
         }
@@ -211,6 +220,7 @@ impl Peer {
         }
         self.note(|seen| seen.messages.push(message.clone()));
         if self.way == Way::WaitsBehindDot {
+            self.note(|seen| seen.silent = true);
             self.answers.acquire().await.unwrap().forget();
         }
         stream.write_all(b"250 2.0.0 OK <1@relay> [Hostname=relay]\r\n").await.is_ok()

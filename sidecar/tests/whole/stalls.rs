@@ -17,6 +17,8 @@ async fn told(way: Way) -> (String, Relay, Running) {
     let mut app = App::with_envelope(sidecar.smtp).await;
     assert!(app.say("DATA").await.starts_with("354 "));
     app.write(MESSAGE).await;
+    // not before: on a busy machine the time would be up in an earlier phase
+    relay.until(|seen| seen.silent).await;
     let reply = while_time_flies(Duration::from_secs(10), || {}, app.reply_some_day()).await;
     (reply, relay, sidecar)
 }

@@ -128,6 +128,28 @@ reasons! {
     /// The disk refused a message, or does not give it back.
     SPILL_DISK_FAILED = "SpillDiskFailed", Transient, BackOff,
         "the disk for large messages is full or does not work", "free or enlarge the volume behind --spill-dir, and read the sidecar's log";
+    // the spool
+    /// Spool mode, and the sidecar was given no folder for it.
+    SPOOL_MISSING = "SpoolMissing", Mendable, WhenMended,
+        "the MailSender wants messages spooled, and this pod has no volume for that", "name one of the pod's volumes in its annotation mail-egress.io/spool-volume (without Kubernetes: --spool-dir), or set spec.delivery.mode of the MailSender to Direct";
+    /// The spool's volume goes with the pod, and nobody said that mail may be lost with it.
+    SPOOL_WOULD_BE_LOST = "SpoolWouldBeLost", Mendable, WhenMended,
+        "the spool's volume goes with the pod, and unsent mail with it", "let mail-egress.io/spool-volume name a persistent volume claim, or set spec.delivery.acceptLoss of the MailSender to true (without Kubernetes: --spool-lasting where the folder stays)";
+    /// The spool's folder cannot be used; the words say why.
+    SPOOL_UNUSABLE = "SpoolUnusable", Mendable, WhenMended,
+        "the spool cannot be used", "mend what is named; the sidecar looks again every few seconds";
+    /// The spool holds as much as it may, or its volume is full.
+    SPOOL_FULL = "SpoolFull", Transient, BackOff,
+        "the spool is full", "wait until mail has left, remove dead letters, or raise mail-egress.io/spool-limit and the volume";
+    /// The disk did not take a message or a mark.
+    SPOOL_DISK_FAILED = "SpoolDiskFailed", Transient, BackOff,
+        "the spool's disk does not work", "read the sidecar's log, and check the volume";
+    /// A spooled file is not what was written.
+    SPOOL_DAMAGED = "SpoolDamaged", Permanent, Never,
+        "the message's file in the spool is damaged, so it is never sent", "look at the file among the dead letters, and check the volume";
+    /// A spooled message reached its age unsent.
+    SPOOL_EXPIRED = "SpoolExpired", Permanent, Never,
+        "the message was given up at its age", "mend what the last attempt says, and send it again from the dead letters; or raise spec.delivery.maxAgeSeconds of the MailSender";
     // the limits
     /// As many messages were sent in the last minute as are allowed.
     MESSAGES_PER_MINUTE = "MessagesPerMinute", Transient, BackOff,
@@ -217,9 +239,6 @@ reasons! {
     /// A bare CR or LF, and the sender refuses such.
     BARE_LINE_ENDING = "BareLineEnding", Permanent, Never,
         "the message has a bare CR or LF, and the MailSender refuses such", "let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize";
-    /// A line of the message beyond the cap of the sidecar.
-    TEXT_LINE_TOO_LONG = "TextLineTooLong", Permanent, Never,
-        "the message has a line of more than 1 MiB (1048576 octets)", "let the app break its lines, or encode the text as quoted-printable or base64";
     /// Larger than the route takes.
     MESSAGE_TOO_LARGE = "MessageTooLarge", Permanent, Never,
         "the message is larger than the route takes", "send a smaller message";
