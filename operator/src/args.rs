@@ -78,6 +78,10 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
 
+    /// How much of an address the sidecars' log lines show
+    #[arg(long, env = "MAIL_EGRESS_SIDECAR_LOG_ADDRESSES", default_value = "full")]
+    pub sidecar_log_addresses: LogAddresses,
+
     /// What is logged: a level, or levels by target
     #[arg(long, env = "MAIL_EGRESS_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
     pub log_level: String,
@@ -90,6 +94,29 @@ pub enum LogFormat {
     Text,
     /// One JSON object on each line.
     Json,
+}
+
+/// How much of an address a sidecar's log lines show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogAddresses {
+    /// All of it.
+    Full,
+    /// What stands behind its @.
+    Domain,
+    /// Nothing.
+    None,
+}
+
+impl LogAddresses {
+    /// As it is written on the sidecar's command line; `None` where that is the usual there too.
+    #[must_use]
+    pub fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Full => None,
+            Self::Domain => Some("domain"),
+            Self::None => Some("none"),
+        }
+    }
 }
 
 impl LogFormat {

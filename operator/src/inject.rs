@@ -48,6 +48,8 @@ pub struct Settings {
     pub version: String,
     /// How the sidecars log: `text` or `json`.
     pub log_format: String,
+    /// How much of an address their lines show: `domain` or `none`; all of it where absent.
+    pub log_addresses: Option<String>,
     /// What a sidecar gets where the pod's annotations say nothing.
     pub resources: Resources,
 }

@@ -188,6 +188,7 @@ fn injection(args: &RunArgs) -> inject::Settings {
         operator_namespace: args.namespace.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         log_format: args.log_format.as_str().to_owned(),
+        log_addresses: args.sidecar_log_addresses.flag().map(str::to_owned),
         resources: inject::Resources::default(),
     }
 }

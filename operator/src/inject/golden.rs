@@ -16,6 +16,7 @@ fn settings() -> Settings {
         operator_namespace: "mail-egress-system".to_owned(),
         version: "0.1.0".to_owned(),
         log_format: "json".to_owned(),
+        log_addresses: None,
         resources: Resources::default(),
     }
 }
@@ -362,4 +363,13 @@ fn a_short_grace_period_leaves_time_to_say_no() {
     assert_eq!(drain(json!(10)), "5s");
     assert_eq!(drain(json!(0)), "1s");
     assert_eq!(drain(json!(600)), "25s");
+}
+
+#[test]
+fn addresses_are_hidden_in_the_sidecars_log_where_the_installation_says_so() {
+    let pod: Pod = serde_json::from_value(pod("bare")).unwrap();
+    let settings = Settings { log_addresses: Some("none".to_owned()), ..settings() };
+    let Decision::Inject(injection) = inject(&pod, "shop", &settings) else { panic!("not injected") };
+    let patch = serde_json::to_string(&injection.patch).unwrap();
+    assert!(patch.contains(r#""--log-addresses","none""#), "{patch}");
 }

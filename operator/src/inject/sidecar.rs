@@ -44,7 +44,9 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         ("--spill-limit", SPILL_LIMIT.to_owned()),
         ("--memory-budget", (wishes.resources.memory_limit.units() / 2).to_string()),
     ];
-    let arguments = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+    // not said where it is the usual: an older image does not know the flag
+    let addresses = settings.log_addresses.clone().map(|shown| ("--log-addresses", shown));
+    let arguments = arguments.into_iter().chain(addresses).flat_map(|(flag, value)| [flag.to_owned(), value]);
     Container {
         name: SIDECAR_NAME.to_owned(),
         image: Some(settings.sidecar_image.clone()),

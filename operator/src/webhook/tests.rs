@@ -36,6 +36,7 @@ async fn running(limits: Limits) -> Running {
         operator_namespace: "mail-egress-system".to_owned(),
         version: "0.1.0".to_owned(),
         log_format: "json".to_owned(),
+        log_addresses: None,
         resources: Resources::default(),
     };
     let registry = Registry::new();
