@@ -233,7 +233,7 @@ async fn log_in(
         Next::Action(Action::Finished(attempt)) => Err(not_signed_in(way, attempt)),
         Next::Action(action) => Err(unexpected(action)),
         Next::Reached => {
-            let why = format!("there is no token; the relay offers {}", offered(dialogue.offers()));
+            let why = format!("there is no token to show; the relay offers {}", offered(dialogue.offers()));
             report.add(Kind::Auth, began, Finding::skipped(&why));
             return None;
         }

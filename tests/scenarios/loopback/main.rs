@@ -12,3 +12,4 @@ mod metrics;
 mod no_token_without_tls;
 mod own_tokens;
 mod tokens;
+mod unit;
