@@ -93,7 +93,12 @@ fn the_unit_says_what_the_program_takes() {
         let (name, value) = setting.split_once('=').unwrap();
         let flag = run.get_arguments().find(|flag| flag.get_env().is_some_and(|env| env == name));
         let flag = flag.unwrap_or_else(|| panic!("no flag has the variable {name}"));
-        line.extend([format!("--{}", flag.get_long().unwrap()), value.to_owned()]);
+        line.push(format!("--{}", flag.get_long().unwrap()));
+        if flag.get_action().takes_values() {
+            line.push(value.to_owned());
+        } else {
+            assert_eq!(value, "true", "{name}");
+        }
     }
     assert!(line.len() > 8, "{line:?}");
     let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();

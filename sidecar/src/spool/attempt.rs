@@ -100,6 +100,7 @@ async fn sent(
         }
     };
     let outcome = concluded(handed, job, &mut attempted.times).await;
+    let outcome = outcome.map_err(|refusal| cleared.explained(refusal, Timestamp::now()));
     if let Err(refusal) = &outcome
         && refusal.at_authentication
         && refusal.retry == Retry::OnceFresh

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mail_egress_diagnosis::{Class, reason};
+use mail_egress_diagnosis::{Class, reason, words};
 use mail_egress_smtp::client::Accepted;
 use mail_egress_spool::{Ended, Step, Ticket, Why};
 
@@ -99,7 +99,8 @@ impl Attempted {
             (Step::Done, _) => line!(info, reply = said, "spooled message accepted"),
             (Step::Retry(progress), _) => {
                 let due = format!("{:.0}", progress.due);
-                line!(warn, reason, why = said, due, "spooled message is tried again");
+                let relay = words(&self.times.greeting);
+                line!(warn, reason, why = said, relay, due, "spooled message is tried again");
             }
             (Step::Bury(death), Some(fate)) => line!(
                 error,
