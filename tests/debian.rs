@@ -1,6 +1,8 @@
 //! Programs from Debian's packages, installed where that can be done.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -30,6 +32,7 @@ pub fn provide(wanted: &[Wanted<'_>]) -> Result<()> {
         return Ok(());
     }
     eprintln!("installing {}", packages.join(" "));
+    let _quiet = NothingStarts::order();
     apt(&["update"])?;
     apt(&[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat())?;
     ensure!(lacking(wanted).is_empty(), "packages are missing still: {}", by_hand());
@@ -41,13 +44,36 @@ fn lacking<'a>(wanted: &[Wanted<'a>]) -> Vec<&'a str> {
     absent.map(|(_, package)| *package).collect()
 }
 
+/// While it lives, Debian's packages start no service that they bring: invoke-rc.d and systemd's
+/// helper ask this file (deb-systemd-invoke(1)).
+struct NothingStarts;
+
+impl NothingStarts {
+    const FILE: &str = "/usr/sbin/policy-rc.d";
+
+    /// `None` where there is such a file already, as in containers, or it cannot be written.
+    fn order() -> Option<Self> {
+        let mut options = File::options();
+        let mut file = options.write(true).create_new(true).mode(0o755).open(Self::FILE).ok()?;
+        let order = Self;
+        // "action forbidden by policy"
+        file.write_all(b"#!/bin/sh\nexit 101\n").ok()?;
+        Some(order)
+    }
+}
+
+impl Drop for NothingStarts {
+    fn drop(&mut self) {
+        // what is left says no to services, which a person will see
+        let _ = fs::remove_file(Self::FILE);
+    }
+}
+
 fn apt(arguments: &[&str]) -> Result<()> {
     let done = Command::new("apt-get")
         .args(["--quiet=2", "--option", "DPkg::Lock::Timeout=300"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
-        // an installed server must not start by itself
-        .env("RUNLEVEL", "1")
         .stdin(Stdio::null())
         .output()
         .context("apt-get cannot be started")?;
