@@ -52,6 +52,15 @@ fn exchange_5xx_that_a_person_can_mend_is_not_permanent() {
 }
 
 #[test]
+fn a_credential_that_any_server_calls_invalid_is_worth_another_token() {
+    for (enhanced, retry) in
+        [("5.7.3", Retry::OnceFresh), ("5.7.8", Retry::OnceFresh), ("", Retry::WhenMended)]
+    {
+        assert_eq!(seen(535, enhanced, "Error: authentication failed").retry, retry, "{enhanced}");
+    }
+}
+
+#[test]
 fn the_535_inside_a_530_is_the_cause() {
     let found = seen(
         530,

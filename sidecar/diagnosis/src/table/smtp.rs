@@ -24,6 +24,7 @@ const fn row(
 const SMTP_AUTH_OFF: &str = "Set-CASMailbox -Identity MAILBOX -SmtpClientAuthenticationDisabled $false (OAuth needs it too; it may take an hour)";
 const SEND_AS: &str = "let the app use the mailbox's own address as sender, or: Add-RecipientPermission -Identity SENDER -Trustee SERVICE_PRINCIPAL_OBJECT_ID -AccessRights SendAs";
 const PERMISSION: &str = "check that the mailbox exists and that the application may use it: Add-MailboxPermission -Identity MAILBOX -User SERVICE_PRINCIPAL_OBJECT_ID -AccessRights FullAccess, or its RBAC for Applications scope";
+const CREDENTIAL: &str = "check the EntraApp or the route's credential, and that the mailbox may use it";
 
 const NOT_OUR_SERVER: &str = "check that the host of the MailRoute is a submission server; if it is, this is a bug of ours: report it with the server's words";
 
@@ -62,9 +63,13 @@ pub(crate) const ROWS: &[Row] = &[
     row((535, "5.7.3", ""), "TokenRefused", Mendable, OnceFresh,
         "the server refused the token for this mailbox",
         PERMISSION),
+    // what servers of other makers say to a token that has ended (RFC 4954 section 6)
+    row((535, "5.7.8", ""), "AuthenticationRefused", Mendable, OnceFresh,
+        "the server says that the credential is not valid",
+        CREDENTIAL),
     row((535, "", ""), "AuthenticationRefused", Mendable, WhenMended,
         "the server refused the credential",
-        "check the EntraApp or the route's credential, and that the mailbox may use it"),
+        CREDENTIAL),
     row((550, "5.7.30", ""), "BasicAuthDisabled", Mendable, WhenMended,
         "Exchange no longer takes passwords here",
         "use a route with an EntraApp instead of a password"),
