@@ -24,7 +24,7 @@ mod control_plane;
 mod dns;
 mod etcd;
 mod golang;
-mod host;
+pub(crate) mod host;
 mod images;
 mod interrupt;
 mod ldd;

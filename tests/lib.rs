@@ -15,5 +15,6 @@ pub mod faketime;
 pub mod installation;
 pub mod kubectl;
 pub mod lab;
+pub mod memory_limit;
 pub mod programs;
 pub mod stand;

@@ -1,5 +1,6 @@
 //! A sidecar as a process on loopback, with a lab to send to: the product without Kubernetes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct Setting {
     pub arguments: Vec<String>,
     /// More of its environment.
     pub environment: Vec<(String, String)>,
+    /// A command that becomes the one appended to it, in other surroundings: `nice -n 10`.
+    pub within: Vec<String>,
 }
 
 /// A lab, and a sidecar that sends to it.
@@ -77,8 +80,8 @@ impl Stand {
     /// When one of them does not start; with the sidecar's log.
     pub async fn set(setting: Setting) -> Result<Self> {
         let programs = Programs::build_sidecar()?;
-        let lab = Lab::start(setting.lab).await?;
-        Self::begin(&programs, lab, 0, false, &setting.arguments, &setting.environment).await
+        let lab = Lab::start(setting.lab.clone()).await?;
+        Self::begin(&programs, lab, 0, false, &setting).await
     }
 
     /// A sidecar on a port of choice (0: any), its log on the screen or in a file.
@@ -86,7 +89,7 @@ impl Stand {
     /// # Errors
     /// When it does not start; with its log.
     pub async fn with(programs: &Programs, lab: Lab, smtp_port: u16, show_log: bool) -> Result<Self> {
-        Self::begin(programs, lab, smtp_port, show_log, &[], &[]).await
+        Self::begin(programs, lab, smtp_port, show_log, &Setting::default()).await
     }
 
     async fn begin(
@@ -94,20 +97,22 @@ impl Stand {
         lab: Lab,
         smtp_port: u16,
         show_log: bool,
-        arguments: &[String],
-        environment: &[(String, String)],
+        setting: &Setting,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (smtp, admin) = (port(smtp_port).await?, port(0).await?);
-        let mut command = Command::new(programs.sidecar());
+        let sidecar = programs.sidecar();
+        let mut words = setting.within.iter().map(OsStr::new).chain([sidecar.as_os_str()]);
+        let mut command = Command::new(words.next().context("no program")?);
         command
+            .args(words)
             .args(["run", "--sender", "shop/billing", "--smtp-port", &smtp.port().to_string()])
             .args(["--admin-address", &admin.to_string(), "--config"])
             .arg(folder.path().join(FILE_NAME))
-            .arg("--spill-dir")
-            .arg(folder.path())
-            .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .args(&setting.arguments)
+            // a flag among the arguments wins
+            .env("MAIL_EGRESS_SPILL_DIR", folder.path())
+            .envs(setting.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         if !show_log {
@@ -285,13 +290,21 @@ impl Stand {
         Ok(answer)
     }
 
+    /// The sidecar's process.
+    ///
+    /// # Errors
+    /// When it has ended, and was waited for.
+    pub fn process(&self) -> Result<Pid> {
+        let pid = self.sidecar.id().context("the sidecar has ended")?;
+        Ok(Pid::from_raw(i32::try_from(pid)?))
+    }
+
     /// Sends the sidecar SIGTERM, as the kubelet does.
     ///
     /// # Errors
     /// When it has ended before.
     pub fn terminate(&self) -> Result<()> {
-        let pid = self.sidecar.id().context("the sidecar has ended")?;
-        Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?)
+        Ok(kill(self.process()?, Signal::SIGTERM)?)
     }
 
     /// Waits for the sidecar's end.

@@ -8,6 +8,7 @@ mod faults;
 mod kills;
 mod lifecycle;
 mod logs;
+mod memory;
 mod metrics;
 mod no_token_without_tls;
 mod own_tokens;
