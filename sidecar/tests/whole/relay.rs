@@ -27,7 +27,7 @@ pub(crate) enum Way {
     EndsAfterMessage,
     /// Answers the second MAIL of a connection with 421.
     TiresOfSecondMessage,
-    /// Falls silent here: `greeting`, `handshake`, a command, or `EHLO in TLS`.
+    /// Falls silent here: `greeting`, `handshake`, a command, `EHLO in TLS`, or `message`.
     StallsAt(&'static str),
     /// Refuses in the middle of the message, and reads no more of it.
     RefusesInBody,
@@ -210,6 +210,7 @@ impl Peer {
             let _ = stream.write_all(b"554 5.3.2 no more of this\r\n").await;
             std::future::pending::<()>().await;
         }
+        self.stalls_at("message").await;
         let mut message = String::new();
         loop {
             match read_line(stream).await {

@@ -1,12 +1,11 @@
 //! A relay that falls silent: the app hears so after the patience for that phase, and is told the
-//! truth about its message. The body, where it is the relay that does not read, is in the smtp
-//! crate's tests, which need no socket to be full.
+//! truth about its message.
 
 use std::time::Duration;
 
 use crate::app::App;
 use crate::relay::{Relay, Way};
-use crate::running::{Running, while_time_flies};
+use crate::running::{Running, sender_file, while_time_flies};
 
 const MESSAGE: &str = "Subject: x\r\n\r\nhello\r\n.\r\n";
 
@@ -50,4 +49,20 @@ async fn behind_the_dot_it_may_have_been_delivered() {
     assert!(reply.starts_with("451") && reply.contains("may have been delivered"), "{reply}");
     sidecar.metric(r#"mail_egress_messages_total{reason="DeliveryUncertain",result="uncertain"} 1"#).await;
     assert_eq!(relay.seen().messages.len(), 1);
+}
+
+#[tokio::test]
+async fn within_the_message_nothing_was_sent_and_it_is_temporary() {
+    let relay = Relay::start(Way::StallsAt("message")).await;
+    let file = sender_file(&relay, "ready").replace("1000000", "40000000");
+    let sidecar = Running::start(Some(&file), |_| {}).await;
+    let mut app = App::with_envelope(sidecar.smtp).await;
+    assert!(app.say("DATA").await.starts_with("354 "));
+    // more than the sockets between sidecar and relay hold
+    app.write(&format!("Subject: x\r\n\r\n{}.\r\n", "a line of many\r\n".repeat(1_000_000))).await;
+    let reply = while_time_flies(Duration::from_secs(10), || {}, app.reply_some_day()).await;
+    assert!(reply.starts_with("451 4.4.1 ") || reply.starts_with("451-4.4.1 "), "{reply}");
+    assert!(reply.contains("within the message") && reply.contains("To mend: "), "{reply}");
+    sidecar.metric(r#"mail_egress_messages_total{reason="UpstreamTimeout",result="deferred"} 1"#).await;
+    assert!(relay.seen().messages.is_empty());
 }

@@ -72,6 +72,8 @@ async fn an_expired_token_is_not_even_dialled_with() -> Result<()> {
     }
     stand.configure(&file)?;
     hears(&stand, 451, "expired").await?;
+    let series = "mail_egress_messages_total{reason=\"TokenExpired\",result=\"deferred\"}";
+    ensure!(stand.metric(series).await? >= Some(1.0), "{}", stand.get("/metrics").await?);
     ensure!(stand.lab.exchange().counters().connections == 0, "Exchange was dialled all the same");
     Ok(())
 }

@@ -18,8 +18,9 @@ async fn is_told(fault: ExchangeFault, words: &str, reason: &str) -> Result<()> 
         "a token was sent: {counters:?}"
     );
     ensure!(counters.messages == 0, "a message was taken");
-    let metrics = stand.get("/metrics").await?;
-    ensure!(metrics.contains(&format!("reason=\"{reason}\"")), "no metric says {reason}:\n{metrics}");
+    let series = format!("mail_egress_messages_total{{reason=\"{reason}\",result=\"deferred\"}}");
+    let counted = stand.metric(&series).await?;
+    ensure!(counted == Some(1.0), "no metric says {reason}:\n{}", stand.get("/metrics").await?);
     Ok(())
 }
 

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mail_egress_config::{EntraSource, SenderFile, TokenSource};
 use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::lab::{
     BadAnswer, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, EntraFault,
 };
 use mail_egress_tests::stand::Stand;
+use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(20);
 const MESSAGE: &[u8] = b"From: billing@contoso.com\r\nSubject: x\r\n\r\nHello.\r\n";
@@ -39,6 +40,21 @@ async fn hears(stand: &Stand, code: u16, words: &str) -> Result<String> {
         Ok(answer.text)
     })
     .await
+}
+
+/// The faults of the token endpoint are counted as this, for requests and for messages, and
+/// Exchange was not even dialled.
+async fn counted(stand: &Stand, reason: &str) -> Result<()> {
+    for series in [
+        format!("mail_egress_token_requests_total{{reason=\"{reason}\",result=\"error\"}}"),
+        format!("mail_egress_messages_total{{reason=\"{reason}\",result=\"deferred\"}}"),
+    ] {
+        let counted = stand.metric(&series).await?;
+        ensure!(counted >= Some(1.0), "{series}: {counted:?} in\n{}", stand.get("/metrics").await?);
+    }
+    let connections = stand.lab.exchange().counters().connections;
+    ensure!(connections == 0, "Exchange was dialled {connections} times without a token");
+    Ok(())
 }
 
 #[tokio::test]
@@ -87,6 +103,7 @@ async fn a_429_in_plain_text_is_obeyed_and_asked_again_only_when_its_time_has_co
     entra.misbehave(EntraFault::Answer(BadAnswer::Throttled(Some(6))));
     stand.configure(&file)?;
     hears(&stand, 451, "Entra throttles the application").await?;
+    counted(&stand, "EntraThrottled").await?;
     entra.behave();
     hears(&stand, 250, "").await?;
     let requests = entra.requests();
@@ -97,16 +114,42 @@ async fn a_429_in_plain_text_is_obeyed_and_asked_again_only_when_its_time_has_co
 }
 
 #[tokio::test]
-async fn an_entra_that_is_in_trouble_or_hangs_up_is_explained_and_asked_again() -> Result<()> {
+async fn an_entra_that_is_down_or_in_trouble_is_explained_and_asked_again() -> Result<()> {
+    for (fault, words, reason) in [
+        (EntraFault::Down, "the login host", "EntraUnreachable"),
+        (EntraFault::Answer(BadAnswer::Drop), "the login host", "EntraUnreachable"),
+        (EntraFault::Answer(BadAnswer::Status(503)), "Entra", "EntraUnavailable"),
+    ] {
+        let folder = tempfile::tempdir()?;
+        let secret = folder.path().join("secret");
+        fs::write(&secret, DEFAULT_SECRET)?;
+        let (stand, file) = stand(&secret).await?;
+        stand.lab.entra().misbehave(fault.clone());
+        stand.configure(&file)?;
+        let told = async || -> Result<()> {
+            hears(&stand, 451, words).await?;
+            counted(&stand, reason).await?;
+            stand.lab.entra().behave();
+            hears(&stand, 250, "").await.map(drop)
+        };
+        told().await.with_context(|| format!("{fault:?}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_login_host_where_nobody_listens_is_explained() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let secret = folder.path().join("secret");
     fs::write(&secret, DEFAULT_SECRET)?;
-    let (stand, file) = stand(&secret).await?;
-    stand.lab.entra().misbehave(EntraFault::Answer(BadAnswer::Drop));
+    let (stand, mut file) = stand(&secret).await?;
+    let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
+    if let Some(TokenSource::Entra(source)) = &mut file.token_source {
+        source.login_url = format!("https://127.0.0.1:{port}");
+    }
     stand.configure(&file)?;
     hears(&stand, 451, "the login host").await?;
-    stand.lab.entra().behave();
-    hears(&stand, 250, "").await.map(drop)
+    counted(&stand, "EntraUnreachable").await
 }
 
 #[tokio::test]
@@ -118,5 +161,6 @@ async fn an_entra_that_never_answers_holds_up_no_session() -> Result<()> {
     stand.lab.entra().misbehave(EntraFault::Answer(BadAnswer::Hang));
     stand.configure(&file)?;
     hears(&stand, 451, "there is no token yet").await?;
-    hears(&stand, 451, "no whole answer within 15 s").await.map(drop)
+    hears(&stand, 451, "no whole answer within 15 s").await?;
+    counted(&stand, "EntraTimeout").await
 }
