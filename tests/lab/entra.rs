@@ -172,6 +172,15 @@ impl Entra {
         self.inner.mint.issue(claims, form)
     }
 
+    /// What a server needs that checks JWTs by itself: the name (`kid`) of the key that signs them,
+    /// and its public half as PEM.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn signing_key(&self) -> anyhow::Result<(String, String)> {
+        self.inner.mint.key().public()
+    }
+
     /// Takes back every token issued until now: Exchange refuses them.
     pub fn revoke_tokens(&self) {
         self.inner.mint.revoke_all();

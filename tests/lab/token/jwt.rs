@@ -42,6 +42,13 @@ impl SigningKey {
         }]})
     }
 
+    /// The name by which tokens call this key, and its public half as PEM.
+    pub(in crate::lab) fn public(&self) -> anyhow::Result<(String, String)> {
+        let text = str::from_utf8(TEST_KEY).context("the lab's signing key is no text")?;
+        let pair = rcgen::KeyPair::from_pem(text).context("cannot read the lab's signing key")?;
+        Ok((self.id.clone(), pair.public_key_pem()))
+    }
+
     pub(super) fn sign(&self, claims: &Claims) -> anyhow::Result<String> {
         let header = json!({"typ": "JWT", "alg": "RS256", "x5t": self.id, "kid": self.id});
         let signed = format!("{}.{}", part(&header)?, part(claims)?);
