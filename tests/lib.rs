@@ -10,6 +10,7 @@ pub mod client;
 pub mod cluster;
 pub mod cuttable;
 pub mod debian;
+pub mod ending;
 pub mod eventually;
 pub mod faketime;
 pub mod installation;

@@ -92,7 +92,8 @@ pub(crate) async fn sends_everything(client: &Client) -> Result<()> {
     Ok(())
 }
 
-fn whole(kind: &str, body: &str) -> String {
+/// A message with all that its header needs; lines end in LF.
+pub(crate) fn whole(kind: &str, body: &str) -> String {
     let head = if body.starts_with("MIME") { "" } else { "\n" };
     format!(
         "From: {DEFAULT_MAILBOX}\nTo: to@example.org\nSubject: {kind}\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\
@@ -101,7 +102,8 @@ fn whole(kind: &str, body: &str) -> String {
     )
 }
 
-fn mime(attachment: &str) -> String {
+/// The rest of a message with an attachment.
+pub(crate) fn mime(attachment: &str) -> String {
     format!(
         "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n--b\nContent-Type: text/plain\n\n\
          see below\n--b\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\
