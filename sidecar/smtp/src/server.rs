@@ -9,7 +9,7 @@
 //!     wait for input, session.deadline() → handle_timeout, or the end of the process → shutdown
 //!     while input is left: session.feed(input, &mut body, now), write take_output(), then
 //!         Event::Sender, Event::Recipient, Event::Data → decide → permit | refuse
-//!         Event::TooLarge       → drop the body
+//!         Event::Unfit          → drop the body
 //!         Event::End            → send body on → finish(Outcome)
 //! }
 //! ```
@@ -38,11 +38,17 @@ use crate::{
     reply::{NegativeReply, Reply},
 };
 
+/// How long a line of a message may be, in octets. RFC 5321 section 4.5.3.1.6 promises 998, and apps
+/// write whole pages into one line, which Exchange takes; a line beyond this is no text of anybody's.
+const MAX_TEXT_LINE: usize = 1024 * 1024;
+
 /// What a session needs to know of its surroundings; shared by all sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Our name in the greeting; where it is no host name, `localhost` is said instead.
     pub name: String,
+    /// The domain whose postmaster `RCPT TO:<postmaster>` means; `None` while it is not known.
+    pub postmaster_domain: Option<String>,
     /// The largest message taken, in octets, and what SIZE says.
     pub max_message_bytes: u64,
     /// The most recipients of one message (RFC 5321 section 4.5.3.1.8 wants at least 100).
@@ -57,6 +63,9 @@ pub struct Settings {
     pub max_errors: u32,
     /// What is done with a bare CR or LF in a message.
     pub bare_line_endings: BareLineEndings,
+    /// The most octets of one line of a message, without its CRLF; up to there lines are carried
+    /// unchanged.
+    pub max_text_line: usize,
     /// How long the app may stay silent.
     pub timeouts: Timeouts,
 }
@@ -65,6 +74,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: "localhost".to_owned(),
+            postmaster_domain: None,
             max_message_bytes: 35 * 1024 * 1024,
             max_recipients: 500,
             // more than a hundred of the longest, and 500 of 65 octets
@@ -72,6 +82,7 @@ impl Default for Settings {
             dsn: true,
             max_errors: 20,
             bare_line_endings: BareLineEndings::Normalize,
+            max_text_line: MAX_TEXT_LINE,
             timeouts: Timeouts::default(),
         }
     }
@@ -136,14 +147,22 @@ pub enum Event {
     /// The app has given up the message that it was sending in chunks; what was collected can be
     /// dropped.
     Dropped,
-    /// The message has become too large; what was collected can be dropped. The rest of it is
-    /// skipped and answered with 552, and [`Event::End`] does not come.
-    TooLarge,
-    /// The message has a bare CR or LF, which the settings refuse; what was collected can be
-    /// dropped. The rest of it is skipped and answered with 550, and [`Event::End`] does not come.
-    Malformed,
+    /// The message will not be taken; what was collected can be dropped. The rest of it is skipped
+    /// and answered with a refusal, and [`Event::End`] does not come.
+    Unfit(Unfit),
     /// The message is complete in the caller's `body`; answer with [`Session::finish`].
     End,
+}
+
+/// Why a message is not taken, as far as that shows while it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has become larger than the settings allow; told with 552.
+    TooLarge,
+    /// It has a bare CR or LF, which the settings refuse; told with 550.
+    BareEnding,
+    /// It has a longer line than the settings allow; told with 550.
+    LongLine,
 }
 
 /// Something that the session refused by itself and has answered; for the caller's count and log.

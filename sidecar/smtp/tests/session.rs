@@ -164,13 +164,9 @@ impl Run {
                 self.body.clear();
                 "dropped".to_owned()
             }
-            Event::Malformed => {
+            Event::Unfit(why) => {
                 self.body.clear();
-                "malformed".to_owned()
-            }
-            Event::TooLarge => {
-                self.body.clear();
-                "too large".to_owned()
+                format!("unfit {why:?}")
             }
             Event::End => format!("end {}", std::mem::take(&mut self.body).escape_ascii()),
         }

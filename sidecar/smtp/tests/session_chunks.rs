@@ -167,7 +167,7 @@ fn the_size_counts_over_all_chunks() {
               S: 250 2.0.0 chunk taken
               C: BDAT 8
               R: 123456\r\n
-              E: too large
+              E: unfit TooLarge
               S: 552 5.3.4 the message is larger than may be sent, see SIZE in the reply to EHLO
               C: BDAT 8 LAST
               R: RCPT\r\n\r\n
@@ -197,7 +197,7 @@ fn bare_line_endings_in_chunks_become_crlf_or_are_refused() {
               R: ab\r
               E: data <a@b.test> -> <bob@c.test>
               D: permit
-              E: malformed
+              E: unfit BareEnding
               S: 550 5.6.0 the message has a bare CR or LF, and the MailSender refuses such; let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize"
         ),
     );

@@ -131,7 +131,7 @@ fn a_message_that_becomes_too_large_is_skipped_and_refused_at_its_end() {
             C: 1234
             C: 5678
             C: 9
-            E: too large
+            E: unfit TooLarge
             C: and more
             C: .
             C: NOOP
@@ -167,6 +167,61 @@ fn what_is_too_large_is_not_collected() {
     let events: Vec<_> = (0..100).filter_map(|_| session.feed(&[b'x'; 500], &mut body, now).event).collect();
     assert_eq!(events.len(), 1);
     assert!(body.len() <= 1_000);
+}
+
+#[test]
+fn a_line_of_text_longer_than_may_be_is_refused_however_the_message_comes() {
+    let settings = || Settings { max_text_line: 5, ..Settings::default() };
+    let start = "S: 220 localhost ESMTP mail-egress
+        C: HELO app
+        C: MAIL FROM:<ann@example.com>
+        C: RCPT TO:<a@example.com>
+        S: 250 localhost
+        S: 250 2.1.0 sender taken
+        S: 250 2.1.5 recipient taken";
+    let refused = "S: 550 5.6.0 the message has a line of more than 5 octets; let the app break its lines, or encode the text as quoted-printable or base64
+        C: NOOP
+        S: 250 2.0.0 OK";
+    let by_data = format!(
+        "{start}
+        C: DATA
+        E: data <ann@example.com> -> <a@example.com>
+        D: permit
+        S: 354 send the message, end it with <CRLF>.<CRLF>"
+    );
+    for text in ["123456", r"12345\r\n..34567", r"1\n123456\r\n1"] {
+        let sent = format!("{by_data}\nC: {text}\nE: unfit LongLine\nC: .\n{refused}");
+        session_with(settings(), &sent);
+    }
+    for (text, body) in [(r"12345\n12345", r"12345\r\n12345"), (r"..3456\r\n12345", r".3456\r\n12345")] {
+        let sent = format!("{by_data}\nC: {text}\nC: .\nE: end {body}\\r\\n\nD: accept ok\nS: 250 2.0.0 ok");
+        session_with(settings(), &sent);
+    }
+    session_with(
+        settings(),
+        &format!(
+            r"{start}
+            R: BDAT 4\r\n1234BDAT 3\r\n56\r
+            E: data <ann@example.com> -> <a@example.com>
+            D: permit
+            S: 250 2.0.0 chunk taken
+            E: unfit LongLine
+            {refused}"
+        ),
+    );
+    session_with(
+        settings(),
+        &format!(
+            r"{start}
+            R: BDAT 4\r\n1234BDAT 4 LAST\r\n5\r\n6
+            E: data <ann@example.com> -> <a@example.com>
+            D: permit
+            S: 250 2.0.0 chunk taken
+            E: end 12345\r\n6\r\n
+            D: accept ok
+            S: 250 2.0.0 ok"
+        ),
+    );
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn bare_line_endings_are_refused_at_the_true_end_where_the_sender_says_so() {
           D: permit
           S: 354 send the message, end it with <CRLF>.<CRLF>
           R: x\n.\nMAIL FROM:<eve@c.test>\r\n
-          E: malformed
+          E: unfit BareEnding
           C: .
           S: 550 5.6.0 the message has a bare CR or LF, and the MailSender refuses such; let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize
           C: NOOP

@@ -133,6 +133,99 @@ fn a_message_sent_blindly_is_not_read_as_commands() {
     }
 }
 
+/// A client that waits for the reply to DATA, and does not read it.
+#[test]
+fn a_message_sent_in_spite_of_a_refusal_is_not_read_as_commands() {
+    let refused = [
+        "C: MAIL FROM:<ann@example.com>
+         C: RCPT TO:<bob@example.com>
+         S: 250 2.1.0 sender taken
+         S: 250 2.1.5 recipient taken
+         C: DATA
+         E: data <ann@example.com> -> <bob@example.com>
+         D: refuse 451 3.5 not now
+         S: 451 4.3.5 not now",
+        "C: DATA
+         S: 503 5.5.1 say MAIL first",
+        "C: MAIL FROM:<ann@example.com>
+         S: 250 2.1.0 sender taken
+         C: DATA
+         S: 503 5.5.1 no recipient was taken, say RCPT first",
+    ];
+    let too_long = "x".repeat(600);
+    let firsts =
+        ["Received: from x", "", "From: eve@example.com", r"a\nb", "Mail me", "Data: x", ".", &too_long];
+    for refused in refused {
+        for first in firsts {
+            session(&format!(
+                r"S: 220 localhost ESMTP mail-egress
+                C: HELO app
+                S: 250 localhost
+                {refused}
+                C: {first}
+                C: RSET
+                C: MAIL FROM:<eve@example.com>
+                C: RCPT TO:<eve@example.com>
+                C: DATA
+                C: .
+                S: 421 4.5.1 DATA was refused and what came is no command, closing, since a message must not be read as commands
+                X: closed",
+            ));
+        }
+    }
+}
+
+#[test]
+fn behind_a_refused_data_commands_are_read_as_ever() {
+    for (next, said) in [
+        ("RSET", "250 2.0.0 OK"),
+        ("NOOP", "250 2.0.0 OK"),
+        ("EHLO", "421 4.5.1"),
+        ("HELO app", "250 localhost"),
+        ("MAIL FROM:<ann@example.com>", "250 2.1.0 sender taken"),
+        ("DATA", "503 5.5.1 say MAIL first"),
+    ] {
+        let said = if said.starts_with("421") {
+            format!(
+                "{said} DATA was refused and what came is no command, closing, since a message must not be read as commands\nX: closed"
+            )
+        } else {
+            // and one line later a slip is a slip
+            let slip =
+                if next == "DATA" { "NOOP\nS: 250 2.0.0 OK" } else { "FOO\nS: 500 5.5.1 no such command" };
+            format!("{said}\nC: {slip}\nX: open")
+        };
+        session(&format!(
+            "S: 220 localhost ESMTP mail-egress
+            C: HELO app
+            S: 250 localhost
+            C: DATA
+            S: 503 5.5.1 say MAIL first
+            C: {next}
+            S: {said}",
+        ));
+    }
+}
+
+/// A text that begins with a word that is a command, too, and goes on without one.
+#[test]
+fn a_message_that_looks_like_commands_ends_the_session_after_some_lines() {
+    let lines = "C: some text\n".repeat(40);
+    session(&format!(
+        "S: 220 localhost ESMTP mail-egress
+        C: HELO app
+        S: 250 localhost
+        C: DATA
+        S: 503 5.5.1 say MAIL first
+        C: help me, dear
+        {lines}
+        S: 214 2.0.0 send mail as usual: EHLO, MAIL, RCPT, DATA or BDAT; also RSET, NOOP, VRFY, AUTH, QUIT
+        {}S: 421 4.7.0 too many errors, closing
+        X: closed",
+        "S: 500 5.5.1 no such command\n".repeat(19)
+    ));
+}
+
 #[test]
 fn octets_that_hide_something_are_refused() {
     session(

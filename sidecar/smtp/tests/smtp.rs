@@ -21,6 +21,7 @@ mod session_limits;
 mod session_message;
 mod session_order;
 mod session_policy;
+mod session_postmaster;
 mod session_random;
 mod session_smuggling;
 mod session_time;

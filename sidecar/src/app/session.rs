@@ -134,21 +134,15 @@ impl Conversation {
                     self.session.refuse(&refusal.reply(), now()).map_err(io::Error::other)
                 }
             },
-            Event::TooLarge => {
+            Event::Unfit(why) => {
                 if let Some(submission) = self.submission.take() {
-                    self.submissions.too_large(&submission);
+                    self.submissions.unfit(&submission, why);
                 }
                 Ok(())
             }
             Event::Dropped => {
                 if let Some(submission) = self.submission.take() {
                     self.submissions.abandoned(&submission);
-                }
-                Ok(())
-            }
-            Event::Malformed => {
-                if let Some(submission) = self.submission.take() {
-                    self.submissions.malformed(&submission);
                 }
                 Ok(())
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mail_egress_diagnosis::{Class, is_entras, reason, words};
 use mail_egress_smtp::client::{Accepted, UpstreamReply};
+use mail_egress_smtp::server::Unfit;
 use mail_egress_smtp::{Envelope, ReversePath};
 
 use crate::message::refusal::Refusal;
@@ -169,15 +170,18 @@ pub fn abandoned(metrics: &Metrics, submission: &Submission) {
     unfinished(metrics, submission, Fate::Abandoned, APP_LEFT, "the app left before its message was sent");
 }
 
-/// A message that grew larger than the route takes.
-pub fn too_large(metrics: &Metrics, submission: &Submission) {
-    unfinished(metrics, submission, Fate::Refused, reason::MESSAGE_TOO_LARGE, "larger than the route takes");
-}
-
-/// A message with a bare CR or LF, which the sender refuses; the session has said so.
-pub fn malformed(metrics: &Metrics, submission: &Submission) {
-    metrics.denied(reason::BARE_LINE_ENDING);
-    unfinished(metrics, submission, Fate::Refused, reason::BARE_LINE_ENDING, "it has bare line endings");
+/// A message that can never be taken, as showed while it came; the session has said so.
+pub fn unfit(metrics: &Metrics, submission: &Submission, why: Unfit) {
+    let (reason, why) = match why {
+        Unfit::TooLarge => (reason::MESSAGE_TOO_LARGE, "larger than the route takes"),
+        Unfit::BareEnding => (reason::BARE_LINE_ENDING, "it has bare line endings"),
+        Unfit::LongLine => (reason::TEXT_LINE_TOO_LONG, "it has too long a line"),
+    };
+    // the one of them that the sender's rules can change
+    if reason == reason::BARE_LINE_ENDING {
+        metrics.denied(reason);
+    }
+    unfinished(metrics, submission, Fate::Refused, reason, why);
 }
 
 /// A message that its sender announced as larger than the route takes; the session has said so.

@@ -9,7 +9,7 @@ use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
 use mail_egress_pacing::Ask;
 use mail_egress_policy::Denied;
-use mail_egress_smtp::server::Declined;
+use mail_egress_smtp::server::{Declined, Unfit};
 use mail_egress_smtp::{Address, Envelope, ReversePath};
 use mail_egress_spool::Spool;
 use tokio::sync::watch;
@@ -237,14 +237,8 @@ impl Submissions {
         }
     }
 
-    /// The app sent a message with bare line endings, which the sender refuses; the session has
-    /// said so.
-    pub fn malformed(&self, submission: &Submission) {
-        account::malformed(&self.metrics, submission);
-    }
-
-    /// The app sent more than the route takes; the session has said so.
-    pub fn too_large(&self, submission: &Submission) {
-        account::too_large(&self.metrics, submission);
+    /// The app sent a message that can never be taken; the session has said so.
+    pub fn unfit(&self, submission: &Submission, why: Unfit) {
+        account::unfit(&self.metrics, submission, why);
     }
 }

@@ -57,7 +57,7 @@ impl Loaded {
     /// Makes it; `budget` is the largest message that can be held, in octets. The error is one line
     /// that names the field.
     pub fn new(file: SenderFile, budget: u64, before: Option<&Self>) -> Result<Self, String> {
-        let mailbox = file.mailbox.parse().map_err(|error| format!("mailbox: {error}"))?;
+        let mailbox: Address = file.mailbox.parse().map_err(|error| format!("mailbox: {error}"))?;
         let tls = match before {
             Some(before) if ca_bundle(&before.file) == ca_bundle(&file) => before.tls.clone(),
             Some(_) | None => tls::client_config(ca_bundle(&file))
@@ -78,6 +78,7 @@ impl Loaded {
         // so many of a usual length
         let max_recipient_octets = usual.max_recipient_octets.max(max_recipients.saturating_mul(64));
         let session = Arc::new(server::Settings {
+            postmaster_domain: Some(mailbox.domain().to_owned()),
             max_message_bytes,
             max_recipients,
             max_recipient_octets,

@@ -146,6 +146,44 @@ async fn a_body_sent_blindly_behind_data_is_not_read_as_commands() {
 }
 
 #[tokio::test]
+async fn a_body_sent_in_spite_of_a_refused_data_is_not_read_as_commands() {
+    let relay = Relay::start(Way::Good).await;
+    let sidecar = Running::start(None, |_| {}).await;
+    let mut app = App::with_envelope(sidecar.smtp).await;
+    assert!(app.say("DATA").await.starts_with("451"));
+    sidecar.bring(&sender_file(&relay, "ready"));
+    sidecar.until_metric(r#"mail_egress_config_loads_total{result="usable"} 1"#).await;
+    app.write("Subject: x\r\n\r\nRSET\r\nMAIL FROM:<eve@contoso.com>\r\nRCPT TO:<eve@evil.test>\r\n").await;
+    app.write("DATA\r\nSubject: smuggled\r\n\r\n.\r\n").await;
+    let reply = app.reply().await;
+    assert!(reply.starts_with("421 4.5.1 "), "{reply}");
+    assert!(app.is_closed().await);
+    assert!(relay.seen().commands.is_empty(), "{:?}", relay.seen().commands);
+}
+
+#[tokio::test]
+async fn a_line_of_more_than_a_mebibyte_is_refused_and_counted() {
+    let relay = Relay::start(Way::Good).await;
+    let file = sender_file(&relay, "ready").replace("1000000", "9000000");
+    let sidecar = Running::start(Some(&file), |_| {}).await;
+    let mut app = App::with_envelope(sidecar.smtp).await;
+    let line = "x".repeat(1024 * 1024);
+    let reply = app.send(&format!("Subject: x\r\n\r\n{line}x\r\n")).await;
+    assert!(reply.starts_with("550 5.6.0 ") && reply.contains("1048576 octets"), "{reply}");
+    let counted = r#"mail_egress_messages_total{reason="TextLineTooLong",result="refused"} 1"#;
+    sidecar.metric(counted).await;
+    assert!(relay.seen().messages.is_empty());
+
+    app.say("MAIL FROM:<billing@contoso.com>").await;
+    app.say("RCPT TO:<ann@example.com>").await;
+    assert!(app.send(&format!("Subject: x\r\n\r\n{line}\r\n")).await.starts_with("250 "));
+    assert!(relay.seen().messages[0].ends_with(&format!("\r\n\r\n{line}\r\n")));
+    // the table says the same number
+    let cause = mail_egress_diagnosis::local(mail_egress_diagnosis::reason::TEXT_LINE_TOO_LONG).cause;
+    assert!(cause.contains("1048576"), "{cause}");
+}
+
+#[tokio::test]
 async fn a_message_of_exactly_the_announced_size_is_sent() {
     let relay = Relay::start(Way::Good).await;
     let sidecar = Running::start(Some(&sender_file(&relay, "ready")), budget(3 * PIECE)).await;

@@ -19,6 +19,8 @@ pub(crate) enum Way {
     /// Answers each RCPT only when it is allowed to.
     WaitsAtRcpt,
     NoStartTls,
+    /// Offers nothing within TLS but the login.
+    OffersNothing,
     /// Sends a reply in plaintext behind the 220 to STARTTLS.
     Injects,
     /// Is TLS from the first octet.
@@ -161,8 +163,9 @@ impl Peer {
             let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
             self.stalls_at(if secure && verb == "EHLO" { "EHLO in TLS" } else { &verb }).await;
             let reply = match verb.as_str() {
+                "EHLO" if secure && self.way == Way::OffersNothing => "250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "EHLO" if secure => {
-                    "250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 40000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
+                    "250-relay\r\n250-PIPELINING\r\n250-DSN\r\n250-8BITMIME\r\n250-SIZE 40000000\r\n250-SMTPUTF8\r\n250 AUTH XOAUTH2\r\n"
                 }
                 "EHLO" if self.way == Way::NoStartTls => "250-relay\r\n250 AUTH XOAUTH2\r\n",
                 "EHLO" => "250-relay\r\n250 STARTTLS\r\n",

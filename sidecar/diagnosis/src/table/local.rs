@@ -239,6 +239,9 @@ reasons! {
     /// A bare CR or LF, and the sender refuses such.
     BARE_LINE_ENDING = "BareLineEnding", Permanent, Never,
         "the message has a bare CR or LF, and the MailSender refuses such", "let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize";
+    /// A line of the message beyond the cap of the sidecar.
+    TEXT_LINE_TOO_LONG = "TextLineTooLong", Permanent, Never,
+        "the message has a line of more than 1 MiB (1048576 octets)", "let the app break its lines, or encode the text as quoted-printable or base64";
     /// Larger than the route takes.
     MESSAGE_TOO_LARGE = "MessageTooLarge", Permanent, Never,
         "the message is larger than the route takes", "send a smaller message";

@@ -36,6 +36,7 @@ replies! {
     pub(crate) TIMED_OUT = 421 (4, 2) "nothing was said for too long, closing";
     pub(crate) TOO_MANY_ERRORS = 421 (7, 0) "too many errors, closing";
     pub(crate) TOO_EARLY = 421 (5, 1) "more came behind DATA before its reply, closing, since it must not be read as commands";
+    pub(crate) MESSAGE_BEHIND_REFUSAL = 421 (5, 1) "DATA was refused and what came is no command, closing, since a message must not be read as commands";
     pub(crate) NOT_HTTP = 421 (7, 0) "this is an SMTP server, not a web server, closing";
 
     pub(crate) HELP = 214 (0, 0) "send mail as usual: EHLO, MAIL, RCPT, DATA or BDAT; also RSET, NOOP, VRFY, AUTH, QUIT";
@@ -82,6 +83,7 @@ replies! {
     pub(crate) MAIL_FIRST = 503 (5, 1) "say MAIL first";
     pub(crate) MAIL_TWICE = 503 (5, 1) "there is a sender already, say RSET to begin anew";
     pub(crate) NO_RECIPIENT = 503 (5, 1) "no recipient was taken, say RCPT first";
+    pub(crate) NO_POSTMASTER_YET = 451 (3, 5) "it is not known yet whose postmaster that is, since the sidecar has no mailbox; name the domain, or try again";
     pub(crate) TOO_MANY_RECIPIENTS = 452 (5, 3) "too many recipients, send the others with another message";
     pub(crate) BARE_ENDING_IN_MESSAGE = 550 (6, 0) "the message has a bare CR or LF, and the MailSender refuses such; let the app end its lines with CRLF, or set spec.delivery.bareLineEndings to Normalize";
     pub(crate) TOO_LARGE = 552 (3, 4) "the message is larger than may be sent, see SIZE in the reply to EHLO";
@@ -106,6 +108,14 @@ pub(crate) fn extended_hello(name: &str, size: u64, dsn: bool) -> Reply {
             "{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nCHUNKING{dsn}\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN XOAUTH2"
         ),
     )
+}
+
+/// A message with a line of more than `most` octets.
+pub(crate) fn long_line_in_message(most: usize) -> Reply {
+    let text = format!(
+        "the message has a line of more than {most} octets; let the app break its lines, or encode the text as quoted-printable or base64"
+    );
+    Reply { code: 550, status: Some(Status::new(6, 0)), text: text.into() }
 }
 
 /// An address that is none; `recipient` tells whose, `why` says what is wrong with it.

@@ -35,6 +35,7 @@ fn every_reply_of_the_session_is_well_formed() {
     is_well_formed(&greeting("localhost"));
     is_well_formed(&hello("localhost"));
     is_well_formed(&extended_hello("localhost", u64::MAX, true));
+    is_well_formed(&long_line_in_message(usize::MAX));
     is_well_formed(&bad_address(true, "the address has no domain"));
     is_well_formed(&bad_address(false, "the address has no domain"));
 }

@@ -85,7 +85,7 @@ impl Session {
                 event = incoming.finish(body, &self.settings);
             }
             match (incoming.unfit(), chunk.last) {
-                (Some(unfit), _) => self.conclude(unfit.reply(), now),
+                (Some(unfit), _) => self.conclude(&unfit.reply(&self.settings), now),
                 (None, true) => {
                     self.state = State::Held;
                     event = Some(Event::End);

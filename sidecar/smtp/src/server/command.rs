@@ -6,7 +6,7 @@ mod path;
 use super::chunks::Chunk;
 use crate::reply::{self, Reply};
 
-pub(super) use envelope::{Mail, Rcpt};
+pub(super) use envelope::{ForwardPath, Mail, Rcpt};
 
 /// A command whose syntax is right.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::{BareLineEndings, Event, Settings};
+use memchr::memchr;
+
+use super::{BareLineEndings, Event, Settings, Unfit};
 use crate::{
     data::{Lines, Unstuffer},
     reply::{self, Reply},
@@ -12,6 +14,8 @@ use crate::{
 pub(super) struct Incoming {
     framing: Framing,
     size: u64,
+    /// What has come of the last line.
+    line: usize,
     unfit: Option<Unfit>,
     /// The whole of it must have come by then.
     pub(super) until: Instant,
@@ -25,25 +29,19 @@ pub(super) enum Framing {
     Chunks(Lines),
 }
 
-/// Why the rest of a message is skipped.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
-    TooLarge,
-    Malformed,
-}
-
 impl Unfit {
-    pub(super) fn reply(self) -> &'static Reply {
+    pub(super) fn reply(self, settings: &Settings) -> Reply {
         match self {
-            Self::TooLarge => &reply::TOO_LARGE,
-            Self::Malformed => &reply::BARE_ENDING_IN_MESSAGE,
+            Self::TooLarge => reply::TOO_LARGE,
+            Self::BareEnding => reply::BARE_ENDING_IN_MESSAGE,
+            Self::LongLine => reply::long_line_in_message(settings.max_text_line),
         }
     }
 }
 
 impl Incoming {
     pub(super) fn begin(framing: Framing, until: Instant) -> Self {
-        Self { framing, size: 0, unfit: None, until }
+        Self { framing, size: 0, line: 0, unfit: None, until }
     }
 
     /// Why the message will not be taken, if so.
@@ -83,22 +81,38 @@ impl Incoming {
 
     /// Counts what came, and drops it where the message will not be taken.
     fn judge(&mut self, before: usize, body: &mut Vec<u8>, settings: &Settings) -> Option<Event> {
-        self.size += (body.len() - before) as u64;
+        let came = body.get(before..).unwrap_or_default();
+        self.size += came.len() as u64;
         let mut event = None;
-        if self.unfit.is_none() && self.size > settings.max_message_bytes {
-            self.unfit = Some(Unfit::TooLarge);
-            event = Some(Event::TooLarge);
-        } else if self.unfit.is_none()
-            && settings.bare_line_endings == BareLineEndings::Refuse
-            && self.met_bare_ending()
-        {
-            self.unfit = Some(Unfit::Malformed);
-            event = Some(Event::Malformed);
+        if self.unfit.is_none() {
+            let longest = self.longest_line(came);
+            self.unfit = if self.size > settings.max_message_bytes {
+                Some(Unfit::TooLarge)
+            } else if longest > settings.max_text_line {
+                Some(Unfit::LongLine)
+            } else if settings.bare_line_endings == BareLineEndings::Refuse && self.met_bare_ending() {
+                Some(Unfit::BareEnding)
+            } else {
+                None
+            };
+            event = self.unfit.map(Event::Unfit);
         }
         if self.unfit.is_some() {
             body.truncate(before);
         }
         event
+    }
+
+    /// The longest of the lines that go on or begin in this text, as far as they have come, without
+    /// their CRLF; the framings never write half of one.
+    fn longest_line(&mut self, came: &[u8]) -> usize {
+        let (mut longest, mut rest) = (0, came);
+        while let Some(end) = memchr(b'\n', rest) {
+            longest = longest.max((self.line + end).saturating_sub("\r".len()));
+            (self.line, rest) = (0, &rest[end + 1..]);
+        }
+        self.line += rest.len();
+        longest.max(self.line)
     }
 
     fn met_bare_ending(&self) -> bool {

@@ -2,12 +2,12 @@
 
 use super::{
     Event, Session, Settings,
-    command::{self, Command, Mail, Rcpt},
+    command::{self, Command, ForwardPath, Mail, Rcpt},
     sasl::{self, Step},
     session::State,
 };
 use crate::{
-    Dsn, Envelope, Recipient, RecipientDsn,
+    Address, Dsn, Envelope, Recipient, RecipientDsn,
     reply::{self, Reply},
 };
 
@@ -20,14 +20,26 @@ impl Session {
             self.authenticate(next);
             return None;
         }
-        match command::parse(line) {
-            Ok(Command::Bdat(chunk)) => return self.bdat(chunk),
-            Ok(command) if matches!(self.state, State::Chunks(_)) => return self.between_chunks(&command),
-            Ok(Command::Data) => return self.data(),
-            Ok(Command::Mail(mail)) => return self.mail(mail),
-            Ok(Command::Rcpt(rcpt)) => return self.rcpt(rcpt),
-            Ok(command) => self.answer(&command),
-            Err(reply) => self.complain(&reply),
+        let behind_data = std::mem::take(&mut self.behind_data);
+        let command = match command::parse(line) {
+            Ok(command) => command,
+            Err(_) if behind_data => {
+                self.close(&reply::MESSAGE_BEHIND_REFUSAL);
+                return None;
+            }
+            Err(reply) => {
+                self.complain(&reply);
+                return None;
+            }
+        };
+        self.behind_data = matches!(command, Command::Data);
+        match command {
+            Command::Bdat(chunk) => return self.bdat(chunk),
+            command if matches!(self.state, State::Chunks(_)) => return self.between_chunks(&command),
+            Command::Data => return self.data(),
+            Command::Mail(mail) => return self.mail(mail),
+            Command::Rcpt(rcpt) => return self.rcpt(rcpt),
+            command => self.answer(&command),
         }
         None
     }
@@ -92,7 +104,11 @@ impl Session {
             self.out_of_order();
             return None;
         };
-        let recipient = Recipient { address: rcpt.to, dsn: rcpt.dsn };
+        let Some(address) = addressed(rcpt.to, &self.settings) else {
+            self.say(&reply::NO_POSTMASTER_YET);
+            return None;
+        };
+        let recipient = Recipient { address, dsn: rcpt.dsn };
         let held = envelope.to.iter().map(Recipient::octets).sum::<usize>();
         if !self.settings.dsn && recipient.dsn != RecipientDsn::default() {
             self.complain(&reply::PARAMETER_UNKNOWN);
@@ -187,5 +203,15 @@ impl Session {
 
     pub(super) fn out_of_order_reply(state: &State) -> Reply {
         if matches!(state, State::Fresh) { reply::HELLO_FIRST } else { reply::MAIL_FIRST }
+    }
+}
+
+/// Where it goes; a postmaster without a domain is that of our own (RFC 5321 section 4.5.1).
+fn addressed(path: ForwardPath, settings: &Settings) -> Option<Address> {
+    match path {
+        ForwardPath::Address(address) => Some(address),
+        ForwardPath::Postmaster(name) => {
+            format!("{name}@{}", settings.postmaster_domain.as_deref()?).parse().ok()
+        }
     }
 }

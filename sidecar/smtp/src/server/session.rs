@@ -27,6 +27,8 @@ pub struct Session {
     pub(super) authenticated: bool,
     /// The last MAIL was refused: what was pipelined behind it is no error of the app's.
     pub(super) sender_refused: bool,
+    /// The last command was DATA, and got no 354: what follows may be a message, sent all the same.
+    pub(super) behind_data: bool,
     lines: LineReader,
     pub(super) output: Vec<u8>,
     declined: Vec<Declined>,
@@ -45,7 +47,7 @@ pub struct Session {
 ///                     Sasl │ │          Recipient ──┘ refuse        │             Held
 ///                          │ └──── RSET, EHLO ────┘                 │              │
 ///                          │ ◀──────────────────────────────────────┘              │
-///                          │ ◀── too large, malformed ── Data                      │
+///                          │ ◀── unfit ── Data                                     │
 ///                          └───────────────────────── finish ──────────────────────┘
 ///
 ///   Mail ── BDAT ─▶ DecidingChunk ── permit ─▶ Chunk ◀── BDAT ──▶ Chunks ── RSET, EHLO ─▶ Greeted
@@ -100,6 +102,7 @@ impl Session {
             state: State::Fresh,
             authenticated: false,
             sender_refused: false,
+            behind_data: false,
             lines: LineReader::default(),
             output,
             declined: Vec::new(),
@@ -196,6 +199,7 @@ impl Session {
 
     fn receive(&mut self, now: Instant) {
         self.say(&reply::SEND_BODY);
+        self.behind_data = false;
         let until = now + self.settings.timeouts.message;
         self.state = State::Data(Incoming::begin(Framing::Dots(Unstuffer::default()), until));
         self.patient_for_block(now);
@@ -235,7 +239,8 @@ impl Session {
     ///
     /// Unless, behind DATA, input was offered that came before this answer: nothing may follow a DATA (RFC 2920
     /// section 3.1), so it is a message sent blindly, and its lines must not be read as commands.
-    /// The session is closed then.
+    /// The session is closed then. What comes only after the answer is known by its first line: where
+    /// that is no command, the session is closed too.
     pub fn refuse(&mut self, refusal: &NegativeReply, now: Instant) -> Result<(), OutOfTurn> {
         let early = match std::mem::replace(&mut self.state, State::Closed) {
             State::Sender(_) => {
@@ -379,6 +384,10 @@ impl Session {
 
     /// A line that is none also ends an AUTH dialogue.
     fn refuse_line(&mut self, reply: &Reply) {
+        if self.behind_data {
+            self.close(&reply::MESSAGE_BEHIND_REFUSAL);
+            return;
+        }
         if matches!(self.state, State::Sasl(_)) {
             self.state = State::Greeted;
         }
@@ -400,7 +409,7 @@ impl Session {
         self.patient_for_block(now);
         match (ended, unfit) {
             (false, _) => {}
-            (true, Some(unfit)) => self.conclude(unfit.reply(), now),
+            (true, Some(unfit)) => self.conclude(&unfit.reply(&self.settings), now),
             (true, None) => {
                 self.state = State::Held;
                 *event = Some(Event::End);

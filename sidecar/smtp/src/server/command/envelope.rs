@@ -21,8 +21,16 @@ pub(crate) struct Mail {
 /// What RCPT says (RFC 5321 section 4.1.1.3).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rcpt {
-    pub(crate) to: Address,
+    pub(crate) to: ForwardPath,
     pub(crate) dsn: RecipientDsn,
+}
+
+/// Whom RCPT names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ForwardPath {
+    /// `<postmaster>` alone, in the letters that the app used.
+    Postmaster(String),
+    Address(Address),
 }
 
 pub(super) fn mail(argument: &str) -> Result<Mail, Reply> {
@@ -56,7 +64,11 @@ pub(super) fn mail(argument: &str) -> Result<Mail, Reply> {
 
 pub(super) fn rcpt(argument: &str) -> Result<Rcpt, Reply> {
     let (path, parameters) = path::split(argument, "TO:").ok_or(reply::RCPT_SYNTAX)?;
-    let to = path.parse().map_err(|why| bad_address(true, why))?;
+    let to = if path.eq_ignore_ascii_case("postmaster") {
+        ForwardPath::Postmaster(path.to_owned())
+    } else {
+        ForwardPath::Address(path.parse().map_err(|why| bad_address(true, why))?)
+    };
     let mut dsn = RecipientDsn::default();
     each(parameters, |key, value| {
         match (key, value) {

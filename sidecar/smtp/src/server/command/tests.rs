@@ -73,9 +73,21 @@ fn lets_pass_what_simple_clients_write() {
 #[test]
 fn a_quoted_bracket_does_not_end_the_path() {
     let Ok(Command::Rcpt(rcpt)) = parse(br#"RCPT TO:<"a>\" b"@example.com>"#) else { panic!() };
-    assert_eq!(rcpt.to.as_str(), r#""a>\" b"@example.com"#);
+    assert_eq!(rcpt.to, ForwardPath::Address(r#""a>\" b"@example.com"#.parse().unwrap()));
     // outside of quotes a backslash hides nothing
     assert_eq!(refusal_of(r"RCPT TO:<a\>"), reply::bad_address(true, "the address has no domain"));
+}
+
+#[test]
+fn the_postmaster_needs_no_domain() {
+    for name in ["postmaster", "Postmaster", "POSTMASTER"] {
+        let Ok(Command::Rcpt(rcpt)) = parse(format!("RCPT TO:<{name}>").as_bytes()) else { panic!() };
+        assert_eq!(rcpt.to, ForwardPath::Postmaster(name.to_owned()));
+    }
+    let Ok(Command::Rcpt(rcpt)) = parse(b"RCPT TO:<Postmaster@b.test>") else { panic!() };
+    assert_eq!(rcpt.to, ForwardPath::Address("Postmaster@b.test".parse().unwrap()));
+    // as a sender it is none
+    assert_eq!(refusal_of("MAIL FROM:<postmaster>").code(), 501);
 }
 
 #[test]
