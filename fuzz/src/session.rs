@@ -12,14 +12,15 @@ use crate::steering::{PAUSE, Steering};
 /// message is read as a command or the other way round, a message is handed out as it came and
 /// within the limits, and all of it is the same however the input is cut.
 ///
-/// Input: a line of choices (settings, decisions, what happens at a pause), and then what the app
+/// Input: a line of choices (settings and whether a login is demanded, decisions, what happens at a pause), and then what the app
 /// sends; `0x1e` is a pause, behind which it has read all replies.
 pub fn session(input: &[u8]) {
     let (mut steering, wire) = Steering::split(input);
-    let settings = settings(steering.below(4));
-    let mut whole = Run::new(settings.clone(), steering.clone());
-    let mut one_by_one = Run::new(settings.clone(), steering.clone()).watched();
-    let mut steered = Run::new(settings, steering.clone());
+    let which = steering.below(8);
+    let (settings, login) = (settings(which % 4), which >= 4);
+    let mut whole = Run::new(settings.clone(), login, steering.clone());
+    let mut one_by_one = Run::new(settings.clone(), login, steering.clone()).watched();
+    let mut steered = Run::new(settings, login, steering.clone());
     for stretch in wire.split(|octet| *octet == PAUSE) {
         whole.give(&[stretch]);
         one_by_one.give(&stretch.chunks(1).collect::<Vec<_>>());

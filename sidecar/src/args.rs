@@ -97,6 +97,12 @@ pub struct RunArgs {
     )]
     pub config: PathBuf,
 
+    /// A folder with the files username and password (a mounted Secret of type
+    /// kubernetes.io/basic-auth), with which the app must log in; read at each login. Without it, any
+    /// login is accepted, and none is needed
+    #[arg(long, env = "MAIL_EGRESS_AUTH_DIR", value_name = "PATH")]
+    pub auth_dir: Option<PathBuf>,
+
     /// The port for SMTP on 127.0.0.1 and, where there is IPv6, on ::1; 0 takes a free one
     #[arg(long, env = "MAIL_EGRESS_SMTP_PORT", value_name = "PORT", default_value_t = 2525)]
     pub smtp_port: u16,

@@ -185,7 +185,7 @@ impl Metrics {
         self.message_bytes.with_label_values(&[fate.label()]).inc_by(octets as u64);
     }
 
-    /// Counts one message that failed on authentication.
+    /// Counts one message, or one login of the app, that failed on authentication.
     pub fn auth_failure(&self, stage: AuthStage, reason: &'static str) {
         self.auth_failures.with_label_values(&[stage.label(), reason]).inc();
     }

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::admin::Admin;
 use crate::app::listen::{self, ListenError};
+use crate::app::login::Login;
 use crate::args::RunArgs;
 use crate::drain::{self, DrainStart};
 use crate::message::body::Store;
@@ -79,6 +80,7 @@ impl Sidecar {
         queue.open().await;
         let submissions = Arc::new(Submissions {
             sender: args.sender.clone(),
+            login: args.auth_dir.clone().map(Login::new),
             current,
             metrics: Arc::clone(&metrics),
             store,

@@ -37,9 +37,10 @@ pub(crate) struct Seen {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(settings: Settings, steering: Steering<'a>) -> Self {
+    pub(crate) fn new(settings: Settings, login: bool, steering: Steering<'a>) -> Self {
         let now = Instant::now();
         let session = Session::new(Arc::new(settings.clone()), now);
+        let session = if login { session.demanding_login() } else { session };
         let (body, seen) = (Vec::new(), Seen::default());
         let mut run = Self { session, settings, steering, start: now, now, body, seen, framing: None };
         run.listen();
@@ -120,13 +121,14 @@ impl<'a> Run<'a> {
     fn event(&mut self, event: &Event, message: &mut Option<Vec<u8>>) -> &'static str {
         self.seen.told.push(format!("{event:?}"));
         match event {
-            Event::Sender(_) | Event::Recipient(_) | Event::Data(_) => self.decide(),
+            Event::Sender(_) | Event::Recipient(_) | Event::Login | Event::Data(_) => self.decide(),
             Event::Unfit(_) | Event::Dropped => self.body.clear(),
             Event::End => *message = Some(self.end()),
         }
         match event {
             Event::Sender(_) => "sender",
             Event::Recipient(_) => "recipient",
+            Event::Login => "login",
             Event::Data(_) => "data",
             Event::Unfit(_) => "unfit",
             Event::Dropped => "dropped",

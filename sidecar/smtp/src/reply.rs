@@ -85,11 +85,15 @@ impl NegativeReply {
     }
 }
 
-/// The basic codes that may refuse a message (RFC 5321 section 4.2.3).
+/// The basic codes that may refuse a message (RFC 5321 section 4.2.3) or a login.
 ///
 /// 421 is not among them: the session says it by itself when it closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NegativeCode {
+    /// 454, a login cannot be checked now (RFC 4954 section 6).
+    LoginLater,
+    /// 535, a login is wrong.
+    LoginWrong,
     /// 451, the one for everything that a person or time can mend.
     LocalError,
     /// 452, no room (disk, memory, too many recipients at once).
@@ -107,6 +111,8 @@ impl NegativeCode {
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
+            Self::LoginLater => 454,
+            Self::LoginWrong => 535,
             Self::LocalError => 451,
             Self::InsufficientStorage => 452,
             Self::NotTaken => 550,

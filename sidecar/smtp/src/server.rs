@@ -8,7 +8,7 @@
 //!     write session.take_output() and flush; stop if session.is_closed()
 //!     wait for input, session.deadline() → handle_timeout, or the end of the process → shutdown
 //!     while input is left: session.feed(input, &mut body, now), write take_output(), then
-//!         Event::Sender, Event::Recipient, Event::Data → decide → permit | refuse
+//!         Event::Sender, Event::Recipient, Event::Login, Event::Data → decide → permit | refuse
 //!         Event::Unfit          → drop the body
 //!         Event::End            → send body on → finish(Outcome)
 //! }
@@ -30,6 +30,7 @@ mod session;
 
 use std::{sync::Arc, time::Duration};
 
+pub use sasl::Credentials;
 pub use session::Session;
 
 use crate::{
@@ -141,6 +142,8 @@ pub enum Event {
     /// The app wants to send to this recipient (RCPT); answer likewise. A refused one is left out,
     /// and the app may go on.
     Recipient(Address),
+    /// The app logs in, where that is demanded; check [`Session::credentials`] and answer likewise.
+    Login,
     /// The app asks to send the message of this envelope, by DATA or by its first BDAT; answer
     /// likewise.
     Data(Envelope),
@@ -170,8 +173,19 @@ pub enum Unfit {
 pub struct Declined {
     /// What the app is told.
     pub reply: Reply,
-    /// The sender, where it was a whole message: one that MAIL announced as too large.
-    pub message: Option<ReversePath>,
+    /// What was refused.
+    pub cause: Cause,
+}
+
+/// What the session refused by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A command, or the session itself.
+    Command,
+    /// A whole message, which MAIL announced as too large; by this sender.
+    TooLarge(ReversePath),
+    /// A whole message, before a login that is demanded; by this sender.
+    NotLoggedIn(ReversePath),
 }
 
 /// What became of a message.

@@ -8,6 +8,8 @@ use mail_egress_smtp::{
     server::{Event, Fed, Outcome, Session, Settings},
 };
 
+use secrecy::ExposeSecret;
+
 use crate::{
     dialogue,
     pieces::{Pieces, longest, octets, steps},
@@ -26,6 +28,13 @@ pub(crate) fn session_with(settings: Settings, transcript: &str) {
     run_all(settings, transcript, Pieces::all(longest));
 }
 
+/// The same for a session that demands a login.
+#[track_caller]
+pub(crate) fn session_with_login(transcript: &str) {
+    let longest = longest(&steps(transcript), 'C');
+    run(Settings::default(), true, transcript, Pieces::all(longest));
+}
+
 /// The same for transcripts with very long lines, for which every octet would take too long.
 #[track_caller]
 pub(crate) fn session_in_large_pieces(settings: Settings, transcript: &str) {
@@ -34,10 +43,15 @@ pub(crate) fn session_in_large_pieces(settings: Settings, transcript: &str) {
 
 #[track_caller]
 fn run_all(settings: Settings, transcript: &str, ways: impl Iterator<Item = Pieces>) {
+    run(settings, false, transcript, ways);
+}
+
+#[track_caller]
+fn run(settings: Settings, login: bool, transcript: &str, ways: impl Iterator<Item = Pieces>) {
     let settings = Arc::new(settings);
     let steps = steps(transcript);
     for pieces in ways {
-        let mut run = Run::new(settings.clone(), pieces);
+        let mut run = Run::new(settings.clone(), login, pieces);
         run.decides = steps.iter().any(|(letter, text)| *letter == 'E' && text.starts_with("sender"));
         for (letter, text) in &steps {
             run.step(*letter, text);
@@ -74,9 +88,10 @@ pub(crate) fn feed(session: &mut Session, input: &[u8], body: &mut Vec<u8>, now:
 }
 
 impl Run {
-    fn new(settings: Arc<Settings>, pieces: Pieces) -> Self {
+    fn new(settings: Arc<Settings>, login: bool, pieces: Pieces) -> Self {
         let now = Instant::now();
         let session = Session::new(settings, now);
+        let session = if login { session.demanding_login() } else { session };
         let (input, output, body) = (Vec::new(), Vec::new(), Vec::new());
         Self { session, pieces, now, input, done: 0, output, body, event: None, decides: false }
     }
@@ -159,6 +174,10 @@ impl Run {
         match event {
             Event::Sender(from) => format!("sender <{from}>"),
             Event::Recipient(to) => format!("recipient <{to}>"),
+            Event::Login => {
+                let given = self.session.credentials().unwrap();
+                format!("login {:?} {:?}", given.user.expose_secret(), given.password.expose_secret())
+            }
             Event::Data(envelope) => format!("data {}", shown(envelope)),
             Event::Dropped => {
                 self.body.clear();
@@ -209,6 +228,8 @@ fn refusal(text: &str) -> NegativeReply {
     let (subject, detail) = status.split_once('.').unwrap();
     let code = match code {
         "451" => NegativeCode::LocalError,
+        "454" => NegativeCode::LoginLater,
+        "535" => NegativeCode::LoginWrong,
         "452" => NegativeCode::InsufficientStorage,
         "550" => NegativeCode::NotTaken,
         "554" => NegativeCode::TransactionFailed,

@@ -101,3 +101,13 @@ fn the_password_is_shown_nowhere() {
     assert_eq!(fed.event, None);
     assert_eq!(format!("{session:?}"), "Session { state: \"sasl\", .. }");
 }
+
+#[test]
+fn what_is_to_be_checked_is_shown_nowhere_either() {
+    let now = Instant::now();
+    let mut session = Session::new(Arc::new(Settings::default()), now).demanding_login();
+    let fed = session.feed(b"HELO app\r\nAUTH PLAIN AGFubgBzZWNyZXQ=\r\n", &mut Vec::new(), now);
+    assert_eq!(format!("{fed:?}"), "Fed { consumed: 39, event: Some(Login) }");
+    assert_eq!(format!("{session:?}"), "Session { state: \"logging in\", .. }");
+    assert_eq!(format!("{:?}", session.credentials()), "Some(Credentials { .. })");
+}

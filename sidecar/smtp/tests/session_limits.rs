@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use mail_egress_smtp::server::{Session, Settings};
+use mail_egress_smtp::{
+    Address,
+    server::{Cause, Session, Settings},
+};
 
 use crate::session::{feed, session, session_in_large_pieces, session_with};
 
@@ -82,12 +85,9 @@ fn what_the_session_refuses_by_itself_is_told_once_with_the_sender_of_a_whole_me
     let commands = "EHLO app\r\nMAIL FROM:<ann@example.com> SIZE=1001\r\nMAIL FROM:<bob@example.com>\r\n\
                     RCPT TO:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n";
     let _ = feed(&mut session, commands.as_bytes(), &mut Vec::new(), now);
-    let told: Vec<_> = session
-        .take_declined()
-        .into_iter()
-        .map(|it| (it.reply.code(), it.message.map(|from| from.to_string())))
-        .collect();
-    assert_eq!(told, [(552, Some("ann@example.com".to_owned())), (452, None)]);
+    let told: Vec<_> = session.take_declined().into_iter().map(|it| (it.reply.code(), it.cause)).collect();
+    let ann = "ann@example.com".parse::<Address>().unwrap();
+    assert_eq!(told, [(552, Cause::TooLarge(ann.into())), (452, Cause::Command)]);
     assert!(session.take_declined().is_empty());
 
     let late = session.deadline().unwrap();

@@ -56,7 +56,7 @@ fn run(input: &[u8], mut next: impl FnMut(usize) -> usize) -> (String, Vec<Strin
         assert!(fed.consumed > 0 || session.is_closed(), "no progress");
         match fed.event {
             None => {}
-            Some(Event::Sender(_) | Event::Recipient(_)) => session.permit(now).unwrap(),
+            Some(Event::Sender(_) | Event::Recipient(_) | Event::Login) => session.permit(now).unwrap(),
             Some(Event::Data(envelope)) => {
                 assert!(!envelope.to.is_empty());
                 told.push(format!("{envelope:?}"));

@@ -18,6 +18,7 @@ mod session_auth;
 mod session_chunks;
 mod session_commands;
 mod session_limits;
+mod session_login;
 mod session_message;
 mod session_order;
 mod session_policy;

@@ -56,8 +56,10 @@ pub async fn serve(stream: TcpStream, submissions: Arc<Submissions>) -> io::Resu
     let mut current = submissions.current.clone();
     let settings = current.borrow_and_update().session_settings();
     let drain = submissions.drain.clone();
+    let session = Session::new(settings, now());
+    let session = if submissions.login.is_some() { session.demanding_login() } else { session };
     let mut conversation = Conversation {
-        session: Session::new(settings, now()),
+        session,
         stream,
         submissions,
         current,
@@ -124,6 +126,10 @@ impl Conversation {
     async fn see_to(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Sender(_) | Event::Recipient(_) => Err(io::Error::other(OutOfTurn)),
+            Event::Login => {
+                let checked = self.submissions.may_log_in(self.session.credentials()).await;
+                self.answer(checked)
+            }
             Event::Data(envelope) => match self.submissions.admit(envelope).await {
                 Ok(submission) => {
                     self.submission = Some(submission);

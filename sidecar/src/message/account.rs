@@ -197,6 +197,26 @@ pub fn announced_too_large(metrics: &Metrics, from: &ReversePath) {
     );
 }
 
+/// A message whose app should have logged in before; the session has said so.
+pub fn not_logged_in(metrics: &Metrics, from: &ReversePath) {
+    let (fate, reason) = (Fate::Refused, reason::APP_NOT_LOGGED_IN);
+    metrics.message(fate, Some(reason), 0, 0);
+    metrics.auth_failure(AuthStage::App, reason);
+    tracing::warn!(
+        from = from.to_string(),
+        reason,
+        why = "the app did not log in",
+        "message {}",
+        fate.label()
+    );
+}
+
+/// A login of the app that was wrong, or could not be checked.
+pub fn login_refused(metrics: &Metrics, refusal: &Refusal) {
+    metrics.auth_failure(AuthStage::App, refusal.reason);
+    tracing::warn!(reason = refusal.reason, why = refusal.sentence, "the app's login was refused");
+}
+
 fn unfinished(
     metrics: &Metrics,
     submission: &Submission,

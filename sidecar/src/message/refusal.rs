@@ -136,6 +136,9 @@ impl From<Diagnosis> for Refusal {
 /// 451 for everything that time or a person can mend (the design's promises).
 fn usual_code(reason: &str, class: Class) -> NegativeCode {
     match (class, reason) {
+        // what RFC 4954 has for them: 535 has a client look at its password, and a message is not lost
+        (_, reason::APP_LOGIN_WRONG) => NegativeCode::LoginWrong,
+        (_, reason::APP_LOGIN_UNREADABLE | reason::APP_LOGINS_TOO_MANY) => NegativeCode::LoginLater,
         (
             Class::Transient | Class::Mendable,
             reason::MEMORY_BUDGET
@@ -191,7 +194,13 @@ fn usual_status(reason: &str) -> Status {
         | reason::HEADER_TOO_LONG => (6, 0),
         reason::EIGHT_BIT_NOT_OFFERED => (6, 3),
         reason::SMTPUTF8_NOT_OFFERED => (6, 7),
-        reason::TOKEN_MISSING | reason::TOKEN_EXPIRED | reason::TOKEN_FOR_ANOTHER_ROUTE => (7, 0),
+        reason::TOKEN_MISSING
+        | reason::TOKEN_EXPIRED
+        | reason::TOKEN_FOR_ANOTHER_ROUTE
+        | reason::APP_NOT_LOGGED_IN
+        | reason::APP_LOGIN_UNREADABLE
+        | reason::APP_LOGINS_TOO_MANY => (7, 0),
+        reason::APP_LOGIN_WRONG => (7, 8),
         reason::NULL_SENDER_NOT_ALLOWED
         | reason::RECIPIENT_DENIED
         | reason::RECIPIENT_NOT_ALLOWED
@@ -272,5 +281,8 @@ mod tests {
         assert_eq!(start(reason::RECIPIENT_DENIED), "550 5.7.1");
         assert_eq!(start(reason::HEADER_MALFORMED), "554 5.6.0");
         assert_eq!(start(reason::DELIVERY_UNCERTAIN), "451 4.4.2");
+        assert_eq!(start(reason::APP_LOGIN_WRONG), "535 5.7.8");
+        assert_eq!(start(reason::APP_LOGIN_UNREADABLE), "454 4.7.0");
+        assert_eq!(start(reason::APP_LOGINS_TOO_MANY), "454 4.7.0");
     }
 }

@@ -9,12 +9,13 @@ use mail_egress_config::SenderRef;
 use mail_egress_diagnosis::reason;
 use mail_egress_pacing::Ask;
 use mail_egress_policy::Denied;
-use mail_egress_smtp::server::{Declined, Unfit};
+use mail_egress_smtp::server::{Cause, Credentials, Declined, Unfit};
 use mail_egress_smtp::{Address, Envelope, ReversePath};
 use mail_egress_spool::Spool;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::app::login::Login;
 use crate::clock::now;
 use crate::drain::Drain;
 use crate::message::account;
@@ -39,6 +40,8 @@ const PLACE_KEPT: Duration = Duration::from_secs(5);
 pub struct Submissions {
     /// The MailSender that is served.
     pub sender: SenderRef,
+    /// What the app must log in with; `None`: any login is accepted, and none is needed.
+    pub login: Option<Login>,
     /// What is in force.
     pub current: watch::Receiver<Current>,
     /// Where everything is counted.
@@ -102,6 +105,16 @@ impl fmt::Debug for Submission {
 }
 
 impl Submissions {
+    /// Whether this login is right. A refusal is counted and logged.
+    pub async fn may_log_in(&self, given: Option<&Credentials>) -> Result<(), Refusal> {
+        let checked = match (&self.login, given) {
+            (Some(login), Some(given)) => login.check(given).await,
+            // without what is to be compared, none is right
+            (_, _) => Err(Refusal::of(reason::APP_LOGIN_UNREADABLE)),
+        };
+        checked.inspect_err(|refusal| account::login_refused(&self.metrics, refusal))
+    }
+
     /// Whether the app may send as this sender, as far as can be told at MAIL.
     ///
     /// Without a configuration nothing is known of it: that is told when the message is to come.
@@ -231,9 +244,10 @@ impl Submissions {
     /// The session refused something by itself: counted where it was a message, else for whoever
     /// looks closer.
     pub fn declined(&self, declined: &Declined) {
-        match &declined.message {
-            Some(from) => account::announced_too_large(&self.metrics, from),
-            None => tracing::debug!(reply = %declined.reply, "an app's command was refused"),
+        match &declined.cause {
+            Cause::TooLarge(from) => account::announced_too_large(&self.metrics, from),
+            Cause::NotLoggedIn(from) => account::not_logged_in(&self.metrics, from),
+            Cause::Command => tracing::debug!(reply = %declined.reply, "an app's command was refused"),
         }
     }
 

@@ -81,6 +81,8 @@ impl Phase {
 /// At which stage authentication failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthStage {
+    /// The app's own login, where one is asked for.
+    App,
     /// There was no token to send, or it had expired.
     Token,
     /// The relay refused it.
@@ -90,6 +92,7 @@ pub enum AuthStage {
 impl AuthStage {
     pub(super) fn label(self) -> &'static str {
         match self {
+            Self::App => "app",
             Self::Token => "token",
             Self::Relay => "relay",
         }

@@ -4,7 +4,7 @@
 //! What is decided lies in `kept` and `mail_egress_entra::schedule`.
 
 mod kept;
-mod secret_file;
+pub(crate) mod secret_file;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

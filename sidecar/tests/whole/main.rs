@@ -15,6 +15,7 @@ mod admin;
 mod delivers;
 mod drains;
 mod limits;
+mod logs_in;
 mod offers;
 mod refuses_before_tls;
 mod rules;

@@ -35,6 +35,7 @@ impl Running {
         let mut args = arguments(&folder.path().join("sender.json"));
         args.spill_dir = folder.path().join("spill");
         adjust(&mut args);
+        args.auth_dir = args.auth_dir.map(|name| folder.path().join(name));
         let sidecar = Sidecar::bind(&args).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         Self {
@@ -57,6 +58,13 @@ impl Running {
 
     pub(crate) fn take_away(&self) {
         std::fs::remove_file(self.folder.path().join("sender.json")).unwrap();
+    }
+
+    /// Puts a file of this name beside it, in the folder `auth`.
+    pub(crate) fn bring_auth(&self, name: &str, content: &str) {
+        let folder = self.folder.path().join("auth");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), content).unwrap();
     }
 
     /// As SIGTERM does.

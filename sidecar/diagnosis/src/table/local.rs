@@ -150,6 +150,19 @@ reasons! {
     /// A spooled message reached its age unsent.
     SPOOL_EXPIRED = "SpoolExpired", Permanent, Never,
         "the message was given up at its age", "mend what the last attempt says, and send it again from the dead letters; or raise spec.delivery.maxAgeSeconds of the MailSender";
+    // the app's own login
+    /// MAIL before AUTH, where the app must log in.
+    APP_NOT_LOGGED_IN = "AppNotLoggedIn", Mendable, WhenMended,
+        "the app did not log in, and this sidecar asks for a login", "let the app use AUTH PLAIN or AUTH LOGIN with the username and password of the Secret that the pod's annotation mail-egress.io/auth-secret names (without Kubernetes: the files in --auth-dir), or remove the annotation";
+    /// Another user name or password than in the Secret.
+    APP_LOGIN_WRONG = "AppLoginWrong", Mendable, WhenMended,
+        "the app's user name or password is not the one that this sidecar asks for", "let the app use the username and password of the Secret that the pod's annotation mail-egress.io/auth-secret names (without Kubernetes: the files in --auth-dir)";
+    /// The user name and password to compare with cannot be read.
+    APP_LOGIN_UNREADABLE = "AppLoginUnreadable", Mendable, WhenMended,
+        "the sidecar cannot read the user name and password that it asks for", "create the Secret that the pod's annotation mail-egress.io/auth-secret names, of type kubernetes.io/basic-auth with the keys username and password, in the pod's namespace (without Kubernetes: these two files in --auth-dir)";
+    /// Too many logins wait for their check, since many before them were wrong.
+    APP_LOGINS_TOO_MANY = "AppLoginsTooMany", Transient, BackOff,
+        "too many logins at once, many of them wrong", "find the container of the pod that uses a wrong password, and try again";
     // the limits
     /// As many messages were sent in the last minute as are allowed.
     MESSAGES_PER_MINUTE = "MessagesPerMinute", Transient, BackOff,

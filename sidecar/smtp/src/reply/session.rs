@@ -37,6 +37,7 @@ replies! {
     pub(crate) TOO_MANY_ERRORS = 421 (7, 0) "too many errors, closing";
     pub(crate) TOO_EARLY = 421 (5, 1) "more came behind DATA before its reply, closing, since it must not be read as commands";
     pub(crate) MESSAGE_BEHIND_REFUSAL = 421 (5, 1) "DATA was refused and what came is no command, closing, since a message must not be read as commands";
+    pub(crate) TOO_MANY_LOGINS = 421 (7, 0) "too many wrong passwords, closing";
     pub(crate) NOT_HTTP = 421 (7, 0) "this is an SMTP server, not a web server, closing";
 
     pub(crate) HELP = 214 (0, 0) "send mail as usual: EHLO, MAIL, RCPT, DATA or BDAT; also RSET, NOOP, VRFY, AUTH, QUIT";
@@ -49,6 +50,7 @@ replies! {
     pub(crate) SEND_BODY = 354 "send the message, end it with <CRLF>.<CRLF>";
 
     pub(crate) AUTHENTICATED = 235 (7, 0) "accepted; this listener asks for no password";
+    pub(crate) LOGGED_IN = 235 (7, 0) "logged in";
     /// An empty challenge (RFC 4616).
     pub(crate) CHALLENGE = 334 "";
     /// "Username:" in base64, as LOGIN is commonly spoken.
@@ -57,9 +59,12 @@ replies! {
     pub(crate) CHALLENGE_PASSWORD = 334 "UGFzc3dvcmQ6";
     pub(crate) AUTH_CANCELLED = 501 (7, 0) "authentication cancelled";
     pub(crate) AUTH_NOT_BASE64 = 501 (5, 2) "that is not base64";
+    pub(crate) AUTH_NOT_PLAIN = 501 (5, 2) "that is not what PLAIN says: nothing or the user name, a zero octet, the user name, a zero octet, the password";
     pub(crate) AUTH_TWICE = 503 (5, 1) "already authenticated";
     pub(crate) AUTH_IN_TRANSACTION = 503 (5, 1) "not within a message";
     pub(crate) NO_SUCH_MECHANISM = 504 (5, 4) "only PLAIN, LOGIN and XOAUTH2";
+    pub(crate) ONLY_PASSWORDS = 504 (5, 4) "this listener checks a user name and a password: let the app use PLAIN or LOGIN; a token is of no use here, since the sidecar has its own";
+    pub(crate) LOGIN_FIRST = 530 (7, 0) "this listener asks for a login: let the app use AUTH PLAIN or AUTH LOGIN with the username and password of the Secret that the pod's annotation mail-egress.io/auth-secret names (without Kubernetes: the files in --auth-dir)";
 
     pub(crate) UNKNOWN_COMMAND = 500 (5, 1) "no such command";
     pub(crate) LINE_TOO_LONG = 500 (5, 2) "the line is too long";
@@ -99,13 +104,13 @@ pub(crate) fn hello(name: &str) -> Reply {
     plain(250, own(name).to_owned())
 }
 
-/// The answer to EHLO: what is offered. `size` in octets.
-pub(crate) fn extended_hello(name: &str, size: u64, dsn: bool) -> Reply {
+/// The answer to EHLO: what is offered. `size` in octets; `mechanisms` of AUTH.
+pub(crate) fn extended_hello(name: &str, size: u64, dsn: bool, mechanisms: &str) -> Reply {
     let (name, dsn) = (own(name), if dsn { "\nDSN" } else { "" });
     plain(
         250,
         format!(
-            "{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nCHUNKING{dsn}\nENHANCEDSTATUSCODES\nAUTH PLAIN LOGIN XOAUTH2"
+            "{name}\nPIPELINING\n8BITMIME\nSIZE {size}\nSMTPUTF8\nCHUNKING{dsn}\nENHANCEDSTATUSCODES\nAUTH {mechanisms}"
         ),
     )
 }

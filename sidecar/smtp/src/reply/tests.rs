@@ -34,7 +34,7 @@ fn every_reply_of_the_session_is_well_formed() {
     }
     is_well_formed(&greeting("localhost"));
     is_well_formed(&hello("localhost"));
-    is_well_formed(&extended_hello("localhost", u64::MAX, true));
+    is_well_formed(&extended_hello("localhost", u64::MAX, true, "PLAIN LOGIN XOAUTH2"));
     is_well_formed(&long_line_in_message(usize::MAX));
     is_well_formed(&bad_address(true, "the address has no domain"));
     is_well_formed(&bad_address(false, "the address has no domain"));
@@ -112,9 +112,9 @@ fn an_empty_challenge_keeps_its_space() {
 fn offers_each_extension_on_a_line_of_its_own() {
     let expected = "250-mail.shop\n250-PIPELINING\n250-8BITMIME\n250-SIZE 1000\n250-SMTPUTF8\n\
                     250-CHUNKING\n250-DSN\n250-ENHANCEDSTATUSCODES\n250 AUTH PLAIN LOGIN XOAUTH2";
-    assert_eq!(extended_hello("mail.shop", 1_000, true).to_string(), expected);
+    assert_eq!(extended_hello("mail.shop", 1_000, true, "PLAIN LOGIN XOAUTH2").to_string(), expected);
     let without = expected.replace("250-DSN\n", "");
-    assert_eq!(extended_hello("mail.shop", 1_000, false).to_string(), without);
+    assert_eq!(extended_hello("mail.shop", 1_000, false, "PLAIN LOGIN XOAUTH2").to_string(), without);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What each command does in each state.
 
 use super::{
-    Event, Session, Settings,
+    Cause, Event, Session, Settings,
     command::{self, Command, ForwardPath, Mail, Rcpt},
-    sasl::{self, Step},
+    sasl::{self, Logins, Next},
     session::State,
 };
 use crate::{
@@ -14,11 +14,11 @@ use crate::{
 impl Session {
     /// Takes one line: a response where AUTH asked for one, a command elsewhere.
     pub(super) fn obey(&mut self, line: &[u8]) -> Option<Event> {
-        if let State::Sasl(step) = self.state {
-            self.state = State::Greeted;
-            let next = step.respond(line);
-            self.authenticate(next);
-            return None;
+        if matches!(self.state, State::Sasl(_))
+            && let State::Sasl(step) = std::mem::replace(&mut self.state, State::Greeted)
+        {
+            let next = step.respond(line, self.logins);
+            return self.authenticate(next);
         }
         let behind_data = std::mem::take(&mut self.behind_data);
         let command = match command::parse(line) {
@@ -39,6 +39,7 @@ impl Session {
             Command::Data => return self.data(),
             Command::Mail(mail) => return self.mail(mail),
             Command::Rcpt(rcpt) => return self.rcpt(rcpt),
+            Command::Auth { mechanism, initial } => return self.auth(mechanism, initial),
             command => self.answer(&command),
         }
         None
@@ -49,7 +50,11 @@ impl Session {
             Command::Ehlo => {
                 self.state = State::Greeted;
                 let Settings { name, max_message_bytes, dsn, .. } = &*self.settings;
-                self.say(&reply::extended_hello(name, *max_message_bytes, *dsn));
+                let mechanisms = match self.logins {
+                    Logins::Ignored => "PLAIN LOGIN XOAUTH2",
+                    Logins::Demanded => "PLAIN LOGIN",
+                };
+                self.say(&reply::extended_hello(name, *max_message_bytes, *dsn, mechanisms));
             }
             Command::Helo => {
                 self.state = State::Greeted;
@@ -61,7 +66,6 @@ impl Session {
                 }
                 self.say(&reply::OK);
             }
-            Command::Auth { mechanism, initial } => self.auth(mechanism, *initial),
             Command::Noop => self.say(&reply::OK),
             Command::Vrfy => self.say(&reply::NOT_VERIFIED),
             Command::Help => self.say(&reply::HELP),
@@ -74,7 +78,8 @@ impl Session {
             // what follows was written by whoever led the web client here
             Command::Http => self.close(&reply::NOT_HTTP),
             // `obey` has seen to them: they alone give events
-            Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Bdat(_) => {}
+            Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Bdat(_) | Command::Auth { .. } => {
+            }
         }
     }
 
@@ -84,9 +89,12 @@ impl Session {
             self.complain(&reply::HELLO_FIRST);
         } else if matches!(self.state, State::Mail(_)) {
             self.complain(&reply::MAIL_TWICE);
+        } else if self.logins == Logins::Demanded && !self.authenticated {
+            self.sender_refused = true;
+            self.decline(&reply::LOGIN_FIRST, Cause::NotLoggedIn(mail.from));
         } else if mail.size.is_some_and(|size| size > self.settings.max_message_bytes) {
             self.sender_refused = true;
-            self.decline(&reply::TOO_LARGE, Some(mail.from));
+            self.decline(&reply::TOO_LARGE, Cause::TooLarge(mail.from));
         } else if !self.settings.dsn && mail.dsn != Dsn::default() {
             self.complain(&reply::PARAMETER_UNKNOWN);
         } else {
@@ -139,7 +147,7 @@ impl Session {
         None
     }
 
-    fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
+    fn auth(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event> {
         if matches!(self.state, State::Fresh) {
             self.complain(&reply::HELLO_FIRST);
         } else if matches!(self.state, State::Mail(_)) {
@@ -147,22 +155,29 @@ impl Session {
         } else if self.authenticated {
             self.complain(&reply::AUTH_TWICE);
         } else {
-            self.authenticate(sasl::begin(mechanism, initial));
+            return self.authenticate(sasl::begin(mechanism, initial, self.logins));
         }
+        None
     }
 
-    fn authenticate(&mut self, next: Result<Option<Step>, Reply>) {
+    fn authenticate(&mut self, next: Result<Next, Reply>) -> Option<Event> {
         match next {
-            Ok(Some(step)) => {
+            Ok(Next::Ask(step)) => {
+                let challenge = step.challenge();
                 self.state = State::Sasl(step);
-                self.say(&step.challenge());
+                self.say(&challenge);
             }
-            Ok(None) => {
+            Ok(Next::Accepted) => {
                 self.authenticated = true;
                 self.say(&reply::AUTHENTICATED);
             }
+            Ok(Next::Check(credentials)) => {
+                self.state = State::LoggingIn(credentials);
+                return Some(Event::Login);
+            }
             Err(reply) => self.complain(&reply),
         }
+        None
     }
 
     /// Between two chunks only what ends the message, or does nothing, has a place (RFC 3030 section

@@ -3,20 +3,22 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    Declined, Event, Fed, Outcome, Shared,
+    Cause, Credentials, Declined, Event, Fed, Outcome, Shared,
     chunks::{Answer, Chunk},
     incoming::{Framing, Incoming},
     line::{Cut, LineReader},
-    sasl::Step,
+    sasl::{Logins, Step},
 };
 use crate::{
-    Envelope, OutOfTurn, Recipient, ReversePath,
+    Envelope, OutOfTurn, Recipient,
     data::Unstuffer,
     reply::{self, NegativeReply, Reply},
 };
 
 /// Input is left alone when this much output waits to be written.
 const MUCH_OUTPUT: usize = 8 * 1024;
+/// After so many wrong passwords the session is closed, so that guessing costs a connection each few.
+const MOST_WRONG_LOGINS: u32 = 3;
 /// More refusals than these are not noted until the caller has taken them.
 const MOST_DECLINED: usize = 64;
 
@@ -24,7 +26,9 @@ const MOST_DECLINED: usize = 64;
 pub struct Session {
     pub(super) settings: Shared,
     pub(super) state: State,
+    pub(super) logins: Logins,
     pub(super) authenticated: bool,
+    wrong_logins: u32,
     /// The last MAIL was refused: what was pipelined behind it is no error of the app's.
     pub(super) sender_refused: bool,
     /// The last command was DATA, and got no 354: what follows may be a message, sent all the same.
@@ -54,11 +58,13 @@ pub struct Session {
 ///                        │ refuse               │ last
 ///                        └─▶ Skip ─▶ Greeted    └─▶ Held
 ///   any ── BDAT out of turn ─▶ Skip ─▶ as before
-///   any ── QUIT, too many errors, timeout, shutdown ──▶ Closed
+///   Sasl, or AUTH with all in it ── where a login is demanded ─▶ LoggingIn ── permit, refuse ─▶ Greeted
+///   any ── QUIT, too many errors or wrong logins, BDAT without a size, a web request, a message in spite
+///          of a refused DATA, timeout, shutdown ─▶ Closed
 /// ```
 ///
-/// In `Sender`, `Recipient`, `Deciding` and `Held` the caller owes an answer: no input is taken and
-/// no time runs.
+/// In `Sender`, `Recipient`, `LoggingIn`, `Deciding`, `DecidingChunk` and `Held` the caller owes an
+/// answer: no input is taken and no time runs.
 pub(super) enum State {
     /// A hello.
     Fresh,
@@ -72,6 +78,8 @@ pub(super) enum State {
     Recipient(Envelope, Recipient),
     /// The next response of an AUTH dialogue.
     Sasl(Step),
+    /// The caller's decision whether this login is right.
+    LoggingIn(Credentials),
     /// The caller's decision whether the message may come; `early` if more came before it.
     Deciding { early: bool },
     /// The message, by DATA.
@@ -100,7 +108,9 @@ impl Session {
         Self {
             settings,
             state: State::Fresh,
+            logins: Logins::Ignored,
             authenticated: false,
+            wrong_logins: 0,
             sender_refused: false,
             behind_data: false,
             lines: LineReader::default(),
@@ -109,6 +119,22 @@ impl Session {
             errors: 0,
             deadline,
             leaving: false,
+        }
+    }
+
+    /// Lets no message be taken before a login that the caller has found right ([`Event::Login`]);
+    /// otherwise any login is accepted, and none is needed.
+    #[must_use]
+    pub fn demanding_login(self) -> Self {
+        Self { logins: Logins::Demanded, ..self }
+    }
+
+    /// What [`Event::Login`] asks to be checked, until it is answered.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match &self.state {
+            State::LoggingIn(credentials) => Some(credentials),
+            _ => None,
         }
     }
 
@@ -140,6 +166,7 @@ impl Session {
                 State::Data(_) => fed.consumed += self.feed_body(rest, body, &mut fed.event, now),
                 State::Sender(_)
                 | State::Recipient(..)
+                | State::LoggingIn(_)
                 | State::Deciding { .. }
                 | State::DecidingChunk(_)
                 | State::Held
@@ -169,8 +196,8 @@ impl Session {
         std::mem::take(&mut self.declined)
     }
 
-    /// Answers [`Event::Sender`] and [`Event::Recipient`] with 250 and [`Event::Data`] with 354: the
-    /// message may come.
+    /// Answers [`Event::Sender`] and [`Event::Recipient`] with 250, [`Event::Login`] with 235 and
+    /// [`Event::Data`] with 354: the message may come.
     pub fn permit(&mut self, now: Instant) -> Result<(), OutOfTurn> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Sender(envelope) => {
@@ -180,6 +207,11 @@ impl Session {
             State::Recipient(mut envelope, recipient) => {
                 envelope.to.push(recipient);
                 self.resume(&reply::RECIPIENT_OK, State::Mail(envelope), now);
+                Ok(())
+            }
+            State::LoggingIn(_) => {
+                self.authenticated = true;
+                self.resume(&reply::LOGGED_IN, State::Greeted, now);
                 Ok(())
             }
             State::Deciding { .. } => {
@@ -234,8 +266,9 @@ impl Session {
         }
     }
 
-    /// Answers [`Event::Sender`], [`Event::Recipient`] and [`Event::Data`] with a refusal: the sender,
-    /// the recipient or the whole envelope is dropped, the session goes on.
+    /// Answers [`Event::Sender`], [`Event::Recipient`], [`Event::Login`] and [`Event::Data`] with a
+    /// refusal: the sender, the recipient or the whole envelope is dropped, the session goes on; but
+    /// not behind the third wrong login.
     ///
     /// Unless, behind DATA, input was offered that came before this answer: nothing may follow a DATA (RFC 2920
     /// section 3.1), so it is a message sent blindly, and its lines must not be read as commands.
@@ -250,6 +283,14 @@ impl Session {
             }
             State::Recipient(envelope, _) => {
                 self.resume(refusal.as_reply(), State::Mail(envelope), now);
+                return Ok(());
+            }
+            State::LoggingIn(_) => {
+                self.resume(refusal.as_reply(), State::Greeted, now);
+                self.wrong_logins += u32::from(!refusal.is_transient());
+                if self.wrong_logins >= MOST_WRONG_LOGINS && !self.is_closed() {
+                    self.close(&reply::TOO_MANY_LOGINS);
+                }
                 return Ok(());
             }
             State::Deciding { early } => early,
@@ -292,6 +333,7 @@ impl Session {
             }
             State::Sender(_)
             | State::Recipient(..)
+            | State::LoggingIn(_)
             | State::Deciding { .. }
             | State::DecidingChunk(_)
             | State::Data(_)
@@ -309,6 +351,7 @@ impl Session {
         match self.state {
             State::Sender(_)
             | State::Recipient(..)
+            | State::LoggingIn(_)
             | State::Deciding { .. }
             | State::DecidingChunk(_)
             | State::Held
@@ -339,17 +382,16 @@ impl Session {
 
     pub(super) fn say(&mut self, reply: &Reply) {
         if reply.code() >= 400 {
-            self.decline(reply, None);
+            self.decline(reply, Cause::Command);
         } else {
             reply.write_to(&mut self.output);
         }
     }
 
-    /// Refuses; `message` is whose message that ends, if it does.
-    pub(super) fn decline(&mut self, reply: &Reply, message: Option<ReversePath>) {
+    pub(super) fn decline(&mut self, reply: &Reply, cause: Cause) {
         reply.write_to(&mut self.output);
         if self.declined.len() < MOST_DECLINED {
-            self.declined.push(Declined { reply: reply.clone(), message });
+            self.declined.push(Declined { reply: reply.clone(), cause });
         }
     }
 
@@ -440,6 +482,7 @@ impl fmt::Debug for Session {
             State::Mail(_) => "mail",
             State::Recipient(..) => "recipient",
             State::Sasl(_) => "sasl",
+            State::LoggingIn(_) => "logging in",
             State::Deciding { .. } => "deciding",
             State::Data(_) => "data",
             State::DecidingChunk(_) => "deciding chunk",

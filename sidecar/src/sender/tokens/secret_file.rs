@@ -1,4 +1,5 @@
-//! The file with the client secret: looked at often, read for each request, kept in no memory.
+//! A file with a secret, such as the client secret: looked at often, read for each request, kept in no
+//! memory.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,20 +12,25 @@ use secrecy::zeroize::Zeroizing;
 /// Longest file that is read, in octets; Entra's secrets have 40.
 const LIMIT: u64 = 4 * 1024;
 
-/// The secret, without the line end that `echo` and editors leave behind. The error names field
-/// and path, and nothing of the content.
+/// The client secret. The error names field and path, and nothing of the content.
 pub(super) fn read(path: &Path) -> Result<SecretString, Diagnosis> {
+    text(path).map_err(|what| invalid(path, &what))
+}
+
+/// One line of text, without the line end that `echo` and editors leave behind. The error says what is
+/// wrong with the file, and nothing of the content.
+pub(crate) fn text(path: &Path) -> Result<SecretString, String> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(|error| invalid(path, &format!("cannot be read: {}", error.kind())))?;
+        .map_err(|error| format!("cannot be read: {}", error.kind()))?;
     if bytes.len() as u64 > LIMIT {
-        return Err(invalid(path, "is longer than 4 KiB"));
+        return Err("is longer than 4 KiB".to_owned());
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| invalid(path, "is no text"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "is no text")?;
     match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(invalid(path, "is empty")),
-        text if text.chars().any(char::is_control) => Err(invalid(path, "has more than one line")),
+        "" => Err("is empty".to_owned()),
+        text if text.chars().any(char::is_control) => Err("has more than one line".to_owned()),
         text => Ok(SecretString::from(text)),
     }
 }
