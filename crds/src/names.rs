@@ -27,6 +27,9 @@ pub const ANNOTATION_EXPIRES_AT: &str = "mail-egress.io/expires-at";
 pub const ANNOTATION_SMTP_PORT: &str = "mail-egress.io/smtp-port";
 /// On a pod: the port on which the sidecar answers metrics and health.
 pub const ANNOTATION_ADMIN_PORT: &str = "mail-egress.io/admin-port";
+/// On a pod: the Secret of its namespace with the user name and password that the app must log in with
+/// (of type `kubernetes.io/basic-auth`).
+pub const ANNOTATION_AUTH_SECRET: &str = "mail-egress.io/auth-secret";
 
 /// The type of the Secret that carries a sender's configuration, state and token to its pods.
 pub const SECRET_TYPE_SENDER: &str = "mail-egress.io/sender";

@@ -34,6 +34,8 @@ pub const SENDER_VOLUME: &str = "mail-egress-sender";
 pub const NO_TOKEN_VOLUME: &str = "mail-egress-no-api-token";
 /// The volume for what of a message does not stay in memory.
 pub const SPILL_VOLUME: &str = "mail-egress-spill";
+/// The volume with what the app must log in with, where an annotation asks for it.
+pub const AUTH_VOLUME: &str = "mail-egress-auth";
 /// Where the sidecar's image has its one program.
 pub const SIDECAR_PROGRAM: &str = "/mail-egress-sidecar";
 

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use super::{Decision, Injection, Refusal, Resources, Settings, Skip, inject};
+use super::{
+    AUTH_VOLUME, Decision, Injection, NO_TOKEN_VOLUME, Refusal, Resources, SENDER_VOLUME, SPILL_VOLUME,
+    Settings, Skip, inject,
+};
 
 fn settings() -> Settings {
     Settings {
@@ -79,7 +82,7 @@ fn golden(name: &str) {
 fn keeps_the_users_own(before: &Value, after: &Value) {
     assert_eq!(before["spec"]["containers"], after["spec"]["containers"]);
     let others = |pod: &Value, list: &str| -> Vec<Value> {
-        let ours = ["mail-egress", "mail-egress-sender", "mail-egress-no-api-token", "mail-egress-spill"];
+        let ours = ["mail-egress", SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME];
         let list = pod["spec"][list].as_array().cloned().unwrap_or_default();
         list.into_iter().filter(|item| !ours.contains(&item["name"].as_str().unwrap())).collect()
     };
@@ -143,6 +146,11 @@ fn a_pod_with_linkerd() {
 #[test]
 fn a_pod_of_root_with_everything_asked_for() {
     golden("wishes");
+}
+
+#[test]
+fn a_pod_whose_app_logs_in() {
+    golden("auth");
 }
 
 #[test]
@@ -246,7 +254,7 @@ fn refuses_pods_in_which_the_token_could_be_seen() {
         assert!(sentence.contains(&format!("spec.{field} is true")), "{sentence}");
         injection(&set(&pod, &format!("/spec/{field}"), json!(false)));
     }
-    for volume in ["mail-egress-sender", "mail-egress-no-api-token", "mail-egress-spill"] {
+    for volume in [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME] {
         let mounts = json!([{"name": volume, "mountPath": "/mine"}]);
         let user = set(&pod, "/spec/containers/0/volumeMounts", mounts.clone());
         assert_eq!(refusal(&user).reason(), "VolumeMounted");
@@ -312,6 +320,17 @@ fn refuses_labels_and_annotations_that_cannot_be_meant() {
             "{refused}"
         );
     }
+}
+
+#[test]
+fn refuses_a_secret_that_no_secret_or_the_tokens_can_be() {
+    let pod = pod("bare");
+    for name in ["", "Smtp", "a/b", "a_b", &"a".repeat(254), "mail-egress-billing"] {
+        let refused = refusal(&annotated(&pod, "auth-secret", name));
+        assert_eq!(refused.reason(), "InvalidAnnotation", "{name:?}");
+        assert!(refused.to_string().contains("username and password"), "{refused}");
+    }
+    injection(&annotated(&pod, "auth-secret", &"a".repeat(253)));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
-use super::{NO_TOKEN_VOLUME, Refusal, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME, Settings, is_injected};
+use super::{
+    AUTH_VOLUME, NO_TOKEN_VOLUME, Refusal, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME, Settings, is_injected,
+};
 
 /// Finds the first obstacle.
 pub(super) fn check(pod: &Pod, namespace: &str, settings: &Settings) -> Result<(), Refusal> {
@@ -71,7 +73,7 @@ fn mounts(spec: &PodSpec) -> Result<(), Refusal> {
 }
 
 fn is_ours(volume: &str) -> bool {
-    [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME].contains(&volume)
+    [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME].contains(&volume)
 }
 
 /// All containers of the pod but the sidecar.

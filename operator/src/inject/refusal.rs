@@ -2,7 +2,7 @@
 
 use mail_egress_crds::names::{LABEL_SENDER, SENDER_NAME_MAX};
 
-use super::{NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME};
+use super::{AUTH_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME};
 
 /// Why a pod that asks for a sidecar does not get one, and is not created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +88,7 @@ pub enum Refusal {
     },
     /// A user's container would see the token, or the directory where none must be.
     #[error(
-        "the container {container} mounts {volume}, which is for the sidecar alone ({SENDER_VOLUME} holds the token, {SPILL_VOLUME} messages, {NO_TOKEN_VOLUME} nothing); remove that volumeMount"
+        "the container {container} mounts {volume}, which is for the sidecar alone ({SENDER_VOLUME} holds the token, {SPILL_VOLUME} messages, {AUTH_VOLUME} a password, {NO_TOKEN_VOLUME} nothing); remove that volumeMount"
     )]
     VolumeMounted {
         /// Who mounts it.

@@ -1,7 +1,7 @@
 //! The sidecar's container and volumes.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, ExecAction, PodSpec, Probe,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, ExecAction, KeyToPath, PodSpec, Probe,
     ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -9,7 +9,9 @@ use mail_egress_crds::names::sender_secret;
 
 use super::resources::Resources;
 use super::wishes::Wishes;
-use super::{NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, SPILL_VOLUME, Settings};
+use super::{
+    AUTH_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, SPILL_VOLUME, Settings,
+};
 
 /// Where the sender's Secret is mounted, as a whole directory: a file of its own (subPath) would
 /// never change.
@@ -18,6 +20,10 @@ const SENDER_DIRECTORY: &str = "/var/run/mail-egress/sender";
 const TOKEN_DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Where large messages lie while they are in hand.
 const SPILL_DIRECTORY: &str = "/var/lib/mail-egress/spill";
+/// Where lies what the app must log in with; a whole directory too.
+const AUTH_DIRECTORY: &str = "/var/run/mail-egress/auth";
+/// The keys of a Secret of type `kubernetes.io/basic-auth`, under which the sidecar looks.
+const AUTH_KEYS: [&str; 2] = ["username", "password"];
 /// How much of them the sidecar takes in before it answers 452.
 const SPILL_LIMIT: &str = "512Mi";
 /// The kubelet evicts a pod whose volume grows beyond this, and looks only now and then.
@@ -46,7 +52,16 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
     ];
     // not said where it is the usual: an older image does not know the flag
     let addresses = settings.log_addresses.clone().map(|shown| ("--log-addresses", shown));
-    let arguments = arguments.into_iter().chain(addresses).flat_map(|(flag, value)| [flag.to_owned(), value]);
+    // said where it is asked for: an older image that let everybody in would be worse than none
+    let auth = wishes.auth_secret.as_ref().map(|_| ("--auth-dir", AUTH_DIRECTORY.to_owned()));
+    let arguments = arguments.into_iter().chain(addresses).chain(auth);
+    let arguments = arguments.flat_map(|(flag, value)| [flag.to_owned(), value]);
+    let mut mounts = vec![
+        mount(SENDER_VOLUME, SENDER_DIRECTORY),
+        mount(NO_TOKEN_VOLUME, TOKEN_DIRECTORY),
+        VolumeMount { read_only: None, ..mount(SPILL_VOLUME, SPILL_DIRECTORY) },
+    ];
+    mounts.extend(wishes.auth_secret.as_ref().map(|_| mount(AUTH_VOLUME, AUTH_DIRECTORY)));
     Container {
         name: SIDECAR_NAME.to_owned(),
         image: Some(settings.sidecar_image.clone()),
@@ -67,25 +82,24 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         resources: Some(resources(&wishes.resources)),
         security_context: Some(security_context(spec)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![
-            mount(SENDER_VOLUME, SENDER_DIRECTORY),
-            mount(NO_TOKEN_VOLUME, TOKEN_DIRECTORY),
-            VolumeMount { read_only: None, ..mount(SPILL_VOLUME, SPILL_DIRECTORY) },
-        ]),
+        volume_mounts: Some(mounts),
         ..Container::default()
     }
 }
 
-/// The volumes: the Secret, which need not exist yet, nothing, and room for large messages.
-pub(super) fn volumes(wishes: &Wishes) -> [Volume; 3] {
-    [
+/// The volumes: the Secret, which need not exist yet, nothing, room for large messages, and the
+/// Secret with what the app logs in with, which need not exist either.
+pub(super) fn volumes(wishes: &Wishes) -> Vec<Volume> {
+    let secret = |secret_name: String, items: Option<Vec<KeyToPath>>| SecretVolumeSource {
+        secret_name: Some(secret_name),
+        items,
+        optional: Some(true),
+        ..SecretVolumeSource::default()
+    };
+    let mut volumes = vec![
         Volume {
             name: SENDER_VOLUME.to_owned(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(sender_secret(&wishes.sender)),
-                optional: Some(true),
-                ..SecretVolumeSource::default()
-            }),
+            secret: Some(secret(sender_secret(&wishes.sender), None)),
             ..Volume::default()
         },
         Volume {
@@ -101,7 +115,15 @@ pub(super) fn volumes(wishes: &Wishes) -> [Volume; 3] {
             }),
             ..Volume::default()
         },
-    ]
+    ];
+    let keys =
+        AUTH_KEYS.map(|key| KeyToPath { key: key.to_owned(), path: key.to_owned(), ..KeyToPath::default() });
+    volumes.extend(wishes.auth_secret.as_ref().map(|name| Volume {
+        name: AUTH_VOLUME.to_owned(),
+        secret: Some(secret(name.clone(), Some(keys.to_vec()))),
+        ..Volume::default()
+    }));
+    volumes
 }
 
 /// Some seconds less than the pod's own, so that what is left over is told 451 and not cut off.

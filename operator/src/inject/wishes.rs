@@ -1,7 +1,10 @@
 //! What a pod asks for by its label and annotations, read once and valid from then on.
 
 use k8s_openapi::api::core::v1::Pod;
-use mail_egress_crds::names::{ANNOTATION_ADMIN_PORT, ANNOTATION_SMTP_PORT, SENDER_NAME_MAX};
+use mail_egress_crds::names::{
+    ANNOTATION_ADMIN_PORT, ANNOTATION_AUTH_SECRET, ANNOTATION_SMTP_PORT, SENDER_NAME_MAX,
+    SENDER_SECRET_PREFIX,
+};
 
 use super::ports::Ports;
 use super::resources::{Resources, Texts};
@@ -14,8 +17,17 @@ const MEMORY_REQUEST: &str = "mail-egress.io/memory-request";
 const CPU_LIMIT: &str = "mail-egress.io/cpu-limit";
 const MEMORY_LIMIT: &str = "mail-egress.io/memory-limit";
 /// The annotations that a user may set.
-const KNOWN: [&str; 6] =
-    [ANNOTATION_SMTP_PORT, ANNOTATION_ADMIN_PORT, CPU_REQUEST, MEMORY_REQUEST, CPU_LIMIT, MEMORY_LIMIT];
+const KNOWN: [&str; 7] = [
+    ANNOTATION_SMTP_PORT,
+    ANNOTATION_ADMIN_PORT,
+    ANNOTATION_AUTH_SECRET,
+    CPU_REQUEST,
+    MEMORY_REQUEST,
+    CPU_LIMIT,
+    MEMORY_LIMIT,
+];
+/// The longest name of a Secret.
+const SECRET_NAME_MAX: usize = 253;
 /// How much of a bad value is repeated.
 const SHOWN: usize = 64;
 /// How many annotations are warned of.
@@ -27,6 +39,8 @@ pub(super) struct Wishes {
     pub(super) sender: String,
     pub(super) ports: Ports,
     pub(super) resources: Resources,
+    /// The Secret with what the app must log in with; without one, any login is accepted.
+    pub(super) auth_secret: Option<String>,
     /// What to tell whoever creates the pod; the pod gets its sidecar all the same.
     pub(super) warnings: Vec<String>,
 }
@@ -34,7 +48,7 @@ pub(super) struct Wishes {
 impl Wishes {
     /// Reads them; `label` is the value of the sender's label.
     pub(super) fn read(pod: &Pod, label: &str, defaults: &Resources) -> Result<Self, Refusal> {
-        if !is_name(label) {
+        if !is_name(label, SENDER_NAME_MAX) {
             return Err(Refusal::InvalidLabel { value: shown(label) });
         }
         let spec = pod.spec.as_ref().ok_or(Refusal::NoSpec)?;
@@ -50,17 +64,19 @@ impl Wishes {
             value: invalid.value,
             expected: invalid.expected,
         })?;
-        Ok(Self { sender: label.to_owned(), ports, resources, warnings: unknown(pod) })
+        let auth_secret = auth_secret(pod)?;
+        Ok(Self { sender: label.to_owned(), ports, resources, auth_secret, warnings: unknown(pod) })
     }
 }
 
-/// Whether an object can have this name: what the MailSender's own schema admits.
-fn is_name(text: &str) -> bool {
+/// Whether an object can have this name, of at most `longest` octets: what the MailSender's own schema
+/// admits, and the API server for a Secret.
+fn is_name(text: &str, longest: usize) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let part = |part: &str| {
         !part.is_empty() && part.chars().all(inner) && !part.starts_with('-') && !part.ends_with('-')
     };
-    text.len() <= SENDER_NAME_MAX && text.split('.').all(part)
+    text.len() <= longest && text.split('.').all(part)
 }
 
 /// A misspelt annotation is not ignored in silence. Nor is it refused: while two versions run side
@@ -75,6 +91,21 @@ fn unknown(pod: &Pod) -> Vec<String> {
         format!("mail-egress: the annotation {} is not known and has no effect; known are {all}", shown(key))
     };
     unknown.take(WARNINGS).map(warning).collect()
+}
+
+/// A sender's own Secret holds a token and no password: whoever names it has misunderstood something.
+fn auth_secret(pod: &Pod) -> Result<Option<String>, Refusal> {
+    let Some(name) = annotation(pod, ANNOTATION_AUTH_SECRET) else { return Ok(None) };
+    if is_name(name, SECRET_NAME_MAX) && !name.starts_with(SENDER_SECRET_PREFIX) {
+        return Ok(Some(name.to_owned()));
+    }
+    Err(Refusal::InvalidAnnotation {
+        annotation: ANNOTATION_AUTH_SECRET.to_owned(),
+        value: shown(name),
+        expected: format!(
+            "the name of a Secret of the pod's namespace with the keys username and password, not beginning with {SENDER_SECRET_PREFIX}"
+        ),
+    })
 }
 
 fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {
