@@ -25,4 +25,5 @@ mod session_policy;
 mod session_postmaster;
 mod session_random;
 mod session_smuggling;
+mod session_table;
 mod session_time;
