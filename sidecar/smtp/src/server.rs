@@ -22,6 +22,7 @@
 
 mod chunks;
 mod command;
+mod decided;
 mod incoming;
 mod line;
 mod obey;

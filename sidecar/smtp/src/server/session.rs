@@ -3,22 +3,19 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    Cause, Credentials, Declined, Event, Fed, Outcome, Shared,
+    Cause, Credentials, Declined, Event, Fed, Shared,
     chunks::{Answer, Chunk},
-    incoming::{Framing, Incoming},
+    incoming::Incoming,
     line::{Cut, LineReader},
     sasl::{Logins, Step},
 };
 use crate::{
-    Envelope, OutOfTurn, Recipient,
-    data::Unstuffer,
-    reply::{self, NegativeReply, Reply},
+    Envelope, Recipient,
+    reply::{self, Reply},
 };
 
 /// Input is left alone when this much output waits to be written.
 const MUCH_OUTPUT: usize = 8 * 1024;
-/// After so many wrong passwords the session is closed, so that guessing costs a connection each few.
-const MOST_WRONG_LOGINS: u32 = 3;
 /// More refusals than these are not noted until the caller has taken them.
 const MOST_DECLINED: usize = 64;
 
@@ -28,7 +25,7 @@ pub struct Session {
     pub(super) state: State,
     pub(super) logins: Logins,
     pub(super) authenticated: bool,
-    wrong_logins: u32,
+    pub(super) wrong_logins: u32,
     /// The last MAIL was refused: what was pipelined behind it is no error of the app's.
     pub(super) sender_refused: bool,
     /// The last command was DATA, and got no 354: what follows may be a message, sent all the same.
@@ -55,8 +52,8 @@ pub struct Session {
 ///                          └───────────────────────── finish ──────────────────────┘
 ///
 ///   Mail ── BDAT ─▶ DecidingChunk ── permit ─▶ Chunk ◀── BDAT ──▶ Chunks ── RSET, EHLO ─▶ Greeted
-///                        │ refuse               │ last
-///                        └─▶ Skip ─▶ Greeted    └─▶ Held
+///                        │ refuse               ├── unfit ─▶ Greeted
+///                        └─▶ Skip ─▶ Greeted    └── last ─▶ Held
 ///   any ── BDAT out of turn ─▶ Skip ─▶ as before
 ///   Sasl, or AUTH with all in it ── where a login is demanded ─▶ LoggingIn ── permit, refuse ─▶ Greeted
 ///   any ── QUIT, too many errors or wrong logins, BDAT without a size, a web request, a message in spite
@@ -196,47 +193,6 @@ impl Session {
         std::mem::take(&mut self.declined)
     }
 
-    /// Answers [`Event::Sender`] and [`Event::Recipient`] with 250, [`Event::Login`] with 235 and
-    /// [`Event::Data`] with 354: the message may come.
-    pub fn permit(&mut self, now: Instant) -> Result<(), OutOfTurn> {
-        match std::mem::replace(&mut self.state, State::Closed) {
-            State::Sender(envelope) => {
-                self.resume(&reply::SENDER_OK, State::Mail(envelope), now);
-                Ok(())
-            }
-            State::Recipient(mut envelope, recipient) => {
-                envelope.to.push(recipient);
-                self.resume(&reply::RECIPIENT_OK, State::Mail(envelope), now);
-                Ok(())
-            }
-            State::LoggingIn(_) => {
-                self.authenticated = true;
-                self.resume(&reply::LOGGED_IN, State::Greeted, now);
-                Ok(())
-            }
-            State::Deciding { .. } => {
-                self.receive(now);
-                Ok(())
-            }
-            State::DecidingChunk(chunk) => {
-                self.receive_chunk(chunk, now);
-                Ok(())
-            }
-            other => {
-                self.state = other;
-                Err(OutOfTurn)
-            }
-        }
-    }
-
-    fn receive(&mut self, now: Instant) {
-        self.say(&reply::SEND_BODY);
-        self.behind_data = false;
-        let until = now + self.settings.timeouts.message;
-        self.state = State::Data(Incoming::begin(Framing::Dots(Unstuffer::default()), until));
-        self.patient_for_block(now);
-    }
-
     /// Begins the time in which the next piece of a message must come.
     pub(super) fn patient_for_block(&mut self, now: Instant) {
         let block = now + self.settings.timeouts.data_block;
@@ -252,75 +208,6 @@ impl Session {
     #[must_use]
     pub fn is_due(&self) -> bool {
         matches!(&self.state, State::Chunk(_, Chunk { octets: 0, .. }) | State::Skip { left: 0, .. })
-    }
-
-    /// Says what was decided, and goes on from there.
-    fn resume(&mut self, reply: &Reply, state: State, now: Instant) {
-        self.state = state;
-        self.deadline = Some(now + self.settings.timeouts.command);
-        if self.leaving {
-            self.close(&reply::SHUTTING_DOWN);
-        } else {
-            // the caller knows of it: it is its own decision
-            reply.write_to(&mut self.output);
-        }
-    }
-
-    /// Answers [`Event::Sender`], [`Event::Recipient`], [`Event::Login`] and [`Event::Data`] with a
-    /// refusal: the sender, the recipient or the whole envelope is dropped, the session goes on; but
-    /// not behind the third wrong login.
-    ///
-    /// Unless, behind DATA, input was offered that came before this answer: nothing may follow a DATA (RFC 2920
-    /// section 3.1), so it is a message sent blindly, and its lines must not be read as commands.
-    /// The session is closed then. What comes only after the answer is known by its first line: where
-    /// that is no command, the session is closed too.
-    pub fn refuse(&mut self, refusal: &NegativeReply, now: Instant) -> Result<(), OutOfTurn> {
-        let early = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Sender(_) => {
-                self.sender_refused = true;
-                self.resume(refusal.as_reply(), State::Greeted, now);
-                return Ok(());
-            }
-            State::Recipient(envelope, _) => {
-                self.resume(refusal.as_reply(), State::Mail(envelope), now);
-                return Ok(());
-            }
-            State::LoggingIn(_) => {
-                self.resume(refusal.as_reply(), State::Greeted, now);
-                self.wrong_logins += u32::from(!refusal.is_transient());
-                if self.wrong_logins >= MOST_WRONG_LOGINS && !self.is_closed() {
-                    self.close(&reply::TOO_MANY_LOGINS);
-                }
-                return Ok(());
-            }
-            State::Deciding { early } => early,
-            State::DecidingChunk(chunk) => {
-                self.skip(chunk, State::Greeted, Answer::Decided(refusal.as_reply().clone()));
-                return Ok(());
-            }
-            other => {
-                self.state = other;
-                return Err(OutOfTurn);
-            }
-        };
-        self.conclude(refusal.as_reply(), now);
-        if early && !self.is_closed() {
-            self.close(&reply::TOO_EARLY);
-        }
-        Ok(())
-    }
-
-    /// Answers [`Event::End`].
-    pub fn finish(&mut self, outcome: &Outcome, now: Instant) -> Result<(), OutOfTurn> {
-        if !matches!(self.state, State::Held) {
-            return Err(OutOfTurn);
-        }
-        match outcome {
-            Outcome::Accepted(accepted) => self.conclude(&reply::accepted(accepted), now),
-            Outcome::Kept(kept) => self.conclude(&reply::kept(kept), now),
-            Outcome::Refused(reply) => self.conclude(reply.as_reply(), now),
-        }
-        Ok(())
     }
 
     /// Ends the session with 421 at the next safe point: at once where no message is under way,
@@ -458,17 +345,6 @@ impl Session {
             }
         }
         consumed
-    }
-
-    /// Answers a message, or the question for it.
-    pub(super) fn conclude(&mut self, reply: &Reply, now: Instant) {
-        // the caller knows of it, by its own decision or by an event
-        reply.write_to(&mut self.output);
-        self.state = State::Greeted;
-        self.deadline = Some(now + self.settings.timeouts.command);
-        if self.leaving {
-            self.close(&reply::SHUTTING_DOWN);
-        }
     }
 }
 
