@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::reason;
 use crate::row::{Class, Retry, Row, When};
 use crate::table::{ENTRA, GRAPH, LOCAL, SMTP};
 
@@ -12,7 +13,8 @@ What the app's SMTP reply, the log, the metrics' `reason` label and the MailSend
 what it means and how it is mended. Find the reason, or the server's words, on this page.
 
 The app is told 4yz for everything that time or a person can mend without touching the message, so that \
-an app with a queue keeps it; 5yz only for what this message can never achieve.
+an app with a queue keeps it; 5yz only for what this message can never achieve, and for a login that is \
+wrong or missing.
 
 This page is made from the table in `sidecar/diagnosis/src/table/`: change that, then `make generate`.
 ";
@@ -44,7 +46,7 @@ fn section(page: &mut String, title: &str, when: &str, rows: &[Row]) {
         }
         let _ = writeln!(page, "- Means: {}.", row.cause);
         let _ = writeln!(page, "- To mend: {}.", row.fix);
-        let _ = writeln!(page, "- The app is told: {}. {}", told(row.class), repeated(row.retry));
+        let _ = writeln!(page, "- The app is told: {}. {}", told(row), repeated(row.retry));
     }
 }
 
@@ -79,8 +81,17 @@ fn range(from: u16, to: u16) -> String {
     if from == to { from.to_string() } else { format!("{from} to {to}") }
 }
 
-fn told(class: Class) -> &'static str {
-    match class {
+/// A login has codes of its own (RFC 4954 section 6), by which a client knows what to do.
+fn told(row: &Row) -> &'static str {
+    match row.reason {
+        reason::APP_NOT_LOGGED_IN => return "530, until it logs in",
+        reason::APP_LOGIN_WRONG => return "535, until it logs in with the right ones",
+        reason::APP_LOGIN_UNREADABLE | reason::APP_LOGINS_TOO_MANY => {
+            return "454, its login cannot be checked now";
+        }
+        _ => {}
+    }
+    match row.class {
         Class::Transient => "4yz, it goes away by itself",
         Class::Mendable => "451, until somebody has mended it",
         Class::Permanent => "5yz, this message can never be delivered so",
