@@ -41,7 +41,7 @@ pub fn spool(input: &[u8]) {
             assert!(recovered.set_aside.is_empty() && ticket.id == id);
             assert_eq!(ticket.dotted, name == "m1.dotted");
             // a content that has changed is found out when it is read, and never sent in part
-            let read = spool.load(&id).map(|mut letter| {
+            let read = spool.load(&id, |_| {}).map(|mut letter| {
                 let mut read = Vec::new();
                 letter.read_to_end(&mut read).map(|octets| (octets as u64, read))
             });
