@@ -31,6 +31,11 @@ pub const ANNOTATION_ADMIN_PORT: &str = "mail-egress.io/admin-port";
 /// (of type `kubernetes.io/basic-auth`).
 pub const ANNOTATION_AUTH_SECRET: &str = "mail-egress.io/auth-secret";
 
+/// On a pod: the volume of its own in which the sidecar keeps messages, for the delivery mode Spool.
+pub const ANNOTATION_SPOOL_VOLUME: &str = "mail-egress.io/spool-volume";
+/// On a pod: how much the sidecar may keep there.
+pub const ANNOTATION_SPOOL_LIMIT: &str = "mail-egress.io/spool-limit";
+
 /// The type of the Secret that carries a sender's configuration, state and token to its pods.
 pub const SECRET_TYPE_SENDER: &str = "mail-egress.io/sender";
 /// The type of the Secrets in which the operator keeps tokens in its own namespace.

@@ -14,6 +14,7 @@ mod quantity;
 mod refusal;
 mod resources;
 mod sidecar;
+mod spool;
 mod wishes;
 
 use k8s_openapi::api::core::v1::{Container, Pod};

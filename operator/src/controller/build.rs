@@ -38,7 +38,9 @@ pub(super) fn file(sender: &MailSender, orders: &Orders) -> SenderFile {
         Orders::Refuse(diagnosis) => {
             let reason = diagnosis.reason.to_owned();
             let state = State::Unready(Unready { reason, message: diagnosis.sentence() });
-            SenderFile::new(name, spec.mailbox.clone(), state)
+            // what is spooled already waits no longer for that
+            let delivery = terms::delivery(spec);
+            SenderFile { delivery, ..SenderFile::new(name, spec.mailbox.clone(), state) }
         }
     }
 }

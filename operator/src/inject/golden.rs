@@ -119,6 +119,11 @@ fn a_bare_pod() {
 }
 
 #[test]
+fn a_pod_with_a_volume_for_a_spool() {
+    golden("spool");
+}
+
+#[test]
 fn a_pod_of_a_deployment() {
     golden("deployment");
 }

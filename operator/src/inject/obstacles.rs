@@ -72,7 +72,8 @@ fn mounts(spec: &PodSpec) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_ours(volume: &str) -> bool {
+/// Whether a volume of this name is injected.
+pub(super) fn is_ours(volume: &str) -> bool {
     [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME].contains(&volume)
 }
 

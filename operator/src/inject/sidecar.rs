@@ -1,13 +1,15 @@
 //! The sidecar's container and volumes.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, ExecAction, KeyToPath, PodSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
+    KeyToPath, ObjectFieldSelector, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+    SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use mail_egress_crds::names::sender_secret;
 
 use super::resources::Resources;
+use super::spool::SpoolVolume;
 use super::wishes::Wishes;
 use super::{
     AUTH_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, SPILL_VOLUME, Settings,
@@ -56,18 +58,27 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
     let auth = wishes.auth_secret.as_ref().map(|_| ("--auth-dir", AUTH_DIRECTORY.to_owned()));
     let arguments = arguments.into_iter().chain(addresses).chain(auth);
     let arguments = arguments.flat_map(|(flag, value)| [flag.to_owned(), value]);
+    let spool = wishes.spool.as_ref();
     let mut mounts = vec![
         mount(SENDER_VOLUME, SENDER_DIRECTORY),
         mount(NO_TOKEN_VOLUME, TOKEN_DIRECTORY),
         VolumeMount { read_only: None, ..mount(SPILL_VOLUME, SPILL_DIRECTORY) },
     ];
     mounts.extend(wishes.auth_secret.as_ref().map(|_| mount(AUTH_VOLUME, AUTH_DIRECTORY)));
+    mounts.extend(spool.map(SpoolVolume::mount));
     Container {
         name: SIDECAR_NAME.to_owned(),
         image: Some(settings.sidecar_image.clone()),
         restart_policy: Some("Always".to_owned()),
         command: Some(vec![SIDECAR_PROGRAM.to_owned()]),
-        args: Some(std::iter::once("run".to_owned()).chain(arguments).collect()),
+        args: Some(
+            std::iter::once("run".to_owned())
+                .chain(arguments)
+                .chain(spool.map(SpoolVolume::arguments).unwrap_or_default())
+                .collect(),
+        ),
+        // each pod has a folder of its own there
+        env: spool.map(|_| vec![pods_name("MAIL_EGRESS_SPOOL_NAME")]),
         ports: Some(vec![ContainerPort {
             name: Some("mail-metrics".to_owned()),
             container_port: i32::from(wishes.ports.admin),
@@ -85,6 +96,14 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+/// A variable with the pod's name, which is not known while it is injected.
+fn pods_name(variable: &str) -> EnvVar {
+    let field =
+        ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: "metadata.name".to_owned() };
+    let source = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
+    EnvVar { name: variable.to_owned(), value_from: Some(source), ..EnvVar::default() }
 }
 
 /// The volumes: the Secret, which need not exist yet, nothing, room for large messages, and the

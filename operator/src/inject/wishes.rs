@@ -2,12 +2,13 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use mail_egress_crds::names::{
-    ANNOTATION_ADMIN_PORT, ANNOTATION_AUTH_SECRET, ANNOTATION_SMTP_PORT, SENDER_NAME_MAX,
-    SENDER_SECRET_PREFIX,
+    ANNOTATION_ADMIN_PORT, ANNOTATION_AUTH_SECRET, ANNOTATION_SMTP_PORT, ANNOTATION_SPOOL_LIMIT,
+    ANNOTATION_SPOOL_VOLUME, SENDER_NAME_MAX, SENDER_SECRET_PREFIX,
 };
 
 use super::ports::Ports;
 use super::resources::{Resources, Texts};
+use super::spool::SpoolVolume;
 use super::{INJECTED_ANNOTATION, Refusal, annotation};
 
 /// Everything of ours begins with this.
@@ -17,10 +18,12 @@ const MEMORY_REQUEST: &str = "mail-egress.io/memory-request";
 const CPU_LIMIT: &str = "mail-egress.io/cpu-limit";
 const MEMORY_LIMIT: &str = "mail-egress.io/memory-limit";
 /// The annotations that a user may set.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     ANNOTATION_SMTP_PORT,
     ANNOTATION_ADMIN_PORT,
     ANNOTATION_AUTH_SECRET,
+    ANNOTATION_SPOOL_VOLUME,
+    ANNOTATION_SPOOL_LIMIT,
     CPU_REQUEST,
     MEMORY_REQUEST,
     CPU_LIMIT,
@@ -41,6 +44,8 @@ pub(super) struct Wishes {
     pub(super) resources: Resources,
     /// The Secret with what the app must log in with; without one, any login is accepted.
     pub(super) auth_secret: Option<String>,
+    /// Where messages are kept, if the pod has a place for them.
+    pub(super) spool: Option<SpoolVolume>,
     /// What to tell whoever creates the pod; the pod gets its sidecar all the same.
     pub(super) warnings: Vec<String>,
 }
@@ -65,7 +70,10 @@ impl Wishes {
             expected: invalid.expected,
         })?;
         let auth_secret = auth_secret(pod)?;
-        Ok(Self { sender: label.to_owned(), ports, resources, auth_secret, warnings: unknown(pod) })
+        let spool = SpoolVolume::read(pod)?;
+        let mut warnings = unknown(pod);
+        warnings.extend(spool.as_ref().and_then(SpoolVolume::warning));
+        Ok(Self { sender: label.to_owned(), ports, resources, auth_secret, spool, warnings })
     }
 }
 
@@ -121,6 +129,6 @@ fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }

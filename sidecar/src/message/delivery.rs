@@ -43,7 +43,8 @@ impl Submissions {
         }
         let began = Instant::now();
         let mut account = account::Account::begin(submission.permitted.elapsed());
-        let mut patience = Patience::new(began.into_std());
+        let uncertain = self.loaded().map(|loaded| loaded.file.delivery.uncertain).unwrap_or_default();
+        let mut patience = Patience::new(began.into_std(), uncertain);
         let mut place = submission.place.take();
         let (mut used, mut last) = (None, None);
         let mut gone = pin!(gone);

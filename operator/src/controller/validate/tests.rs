@@ -123,13 +123,12 @@ fn a_route_whose_ca_bundle_is_useless_is_not_used() {
 
 #[test]
 fn fields_without_effect_are_named_and_the_sender_still_sends() {
-    let spec =
-        json!({"recipients": {"deny": ["*@example.com"]}, "delivery": {"mode": "Spool", "acceptLoss": true}});
+    let spec = json!({"recipients": {"deny": ["*@example.com"]}, "fallbackRoute": "other"});
     let (lines, why_not) = judged(spec.clone(), |_| {});
     assert_eq!((lines[2].as_str(), why_not.as_str()), ("Supported=False NotYetHonoured", ""));
     let verdict = validate(&fixtures::sender(spec), &fixtures::references());
     let message = &verdict.findings[2].message;
-    assert!(message.contains("upon spec.delivery.mode, spec.delivery.acceptLoss yet"), "{message}");
+    assert!(message.contains("upon spec.fallbackRoute yet"), "{message}");
 }
 
 #[test]
