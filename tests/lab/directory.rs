@@ -70,6 +70,8 @@ pub struct Mailbox {
     pub may_send_as: Vec<String>,
     /// `Set-CASMailbox -SmtpClientAuthenticationDisabled`, the other way round; `None` inherits.
     pub smtp_client_authentication: Option<bool>,
+    /// Its password, where basic authentication is still let in; `None` refuses it, as Exchange does.
+    pub password: Option<SecretString>,
 }
 
 impl App {
@@ -113,7 +115,15 @@ impl Mailbox {
             full_access: Vec::new(),
             may_send_as: Vec::new(),
             smtp_client_authentication: None,
+            password: None,
         }
+    }
+
+    /// Lets basic authentication in, by this password.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.into());
+        self
     }
 
     /// Grants FullAccess to an app.

@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 
-use crate::lab::directory::{App, Directory, matches};
+use crate::lab::directory::{App, Directory, Mailbox, matches};
 use crate::lab::token::{Invalid, Mint};
 
 /// Audiences that Exchange takes for its own.
@@ -16,7 +17,7 @@ const AUDIENCES: [&str; 3] =
 pub(super) struct Admitted {
     /// The mailbox's primary address.
     pub(super) mailbox: String,
-    /// The app's client id.
+    /// The app's client id; none where a password was shown.
     pub(super) client_id: String,
 }
 
@@ -53,7 +54,7 @@ pub enum Refused {
     /// SMTP AUTH is off for the mailbox.
     #[error("SmtpClientAuthentication is disabled for the mailbox")]
     DisabledForMailbox,
-    /// A user name and a password were shown.
+    /// A user name and a password were shown, and the mailbox has no password or another one.
     #[error("basic authentication")]
     Password,
     /// The fault [`ErrorChallenge`](super::ExchangeFault::ErrorChallenge).
@@ -100,21 +101,36 @@ pub(super) fn admit(
     } else if !app.rbac_scope.iter().any(|pattern| matches(pattern, &mailbox.address)) {
         return Err(Refused::OutOfScope(mailbox.address.clone()));
     }
+    enabled(directory, mailbox)?;
+    Ok(Admitted { mailbox: mailbox.address.clone(), client_id: app.client_id.clone() })
+}
+
+/// Checks a password, where the mailbox lets one in at all.
+pub(super) fn admit_by_password(
+    directory: &Directory,
+    user: &str,
+    password: &str,
+) -> Result<Admitted, Refused> {
+    let mailbox = directory.mailbox(user).ok_or(Refused::Password)?;
+    match &mailbox.password {
+        Some(right) if right.expose_secret() == password => {}
+        Some(_) | None => return Err(Refused::Password),
+    }
+    enabled(directory, mailbox)?;
+    Ok(Admitted { mailbox: mailbox.address.clone(), client_id: String::new() })
+}
+
+fn enabled(directory: &Directory, mailbox: &Mailbox) -> Result<(), Refused> {
     match (mailbox.smtp_client_authentication, directory.tenant.smtp_client_authentication) {
         (Some(false), _) => Err(Refused::DisabledForMailbox),
         (None, false) => Err(Refused::DisabledForTenant),
-        (Some(true), _) | (None, true) => {
-            Ok(Admitted { mailbox: mailbox.address.clone(), client_id: app.client_id.clone() })
-        }
+        (Some(true), _) | (None, true) => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
-    use crate::lab::directory::Mailbox;
     use crate::lab::token::{Claims, EXCHANGE_AUDIENCE, Form};
     use crate::lab::{DEFAULT_MAILBOX, LabOptions};
 

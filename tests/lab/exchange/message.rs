@@ -19,7 +19,7 @@ pub struct Message {
     pub tls: &'static str,
     /// The mailbox that was signed in to.
     pub mailbox: String,
-    /// The client id of the app that signed in.
+    /// The client id of the app that signed in; empty where somebody did so by password.
     pub client_id: String,
     /// The envelope.
     pub envelope: Envelope,

@@ -131,6 +131,19 @@ async fn passwords_are_refused() {
 }
 
 #[tokio::test]
+async fn a_password_is_taken_where_the_mailbox_has_one() {
+    let lab = lab().await;
+    lab.administer(|directory| directory.mailboxes[0].password = Some("secret".into()));
+    for (password, code) in [("c2VjcmV0", "235"), ("b3RoZXI=", "535")] {
+        let mut client = Client::in_tls(&lab).await;
+        client.ask("AUTH LOGIN").await;
+        client.ask("YmlsbGluZ0Bjb250b3NvLmNvbQ==").await;
+        let reply = client.ask(password).await;
+        assert!(reply.starts_with(code), "{reply}");
+    }
+}
+
+#[tokio::test]
 async fn a_challenge_with_an_error_awaits_an_empty_line() {
     let lab = lab().await;
     lab.exchange().misbehave(ExchangeFault::ErrorChallenge);

@@ -1,4 +1,4 @@
-//! AUTH (RFC 4954) with the mechanisms XOAUTH2 and, never successful, LOGIN.
+//! AUTH (RFC 4954) with the mechanisms XOAUTH2 and, where a mailbox has a password, LOGIN.
 
 use std::sync::Arc;
 
@@ -98,8 +98,16 @@ impl Session {
         if user == "*" || password == "*" {
             return self.say(&reply::cancelled()).await;
         }
-        let user = STANDARD.decode(user).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        self.decide(user, Err(Refused::Password)).await
+        let text =
+            |base64: String| STANDARD.decode(base64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let (user, password) = (text(user), text(password));
+        let verdict = match (&user, &password) {
+            (Some(user), Some(password)) => {
+                access::admit_by_password(&self.inner.directory.borrow(), user, password)
+            }
+            _ => Err(Refused::Password),
+        };
+        self.decide(user, verdict).await
     }
 
     async fn decide(
