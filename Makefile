@@ -27,7 +27,7 @@ demo: ## A real cluster, an app with one label, its mail delivered (as root; the
 	@$(CARGO) build -p mail-egress-sidecar -p mail-egress-operator -p mail-egress-tests --bins
 	@$(BED) demo
 
-bench: ## Speed and memory beside the direct path (docs/benchmarks.md; BENCH=--quick for a short run)
+bench: ## Speed and memory beside the direct path and others (docs/benchmarks.md; BENCH=--quick for a short run)
 	@$(CARGO) build --release -p mail-egress-sidecar
 	@$(CARGO) run --quiet --profile bench-tools -p mail-egress-tests --bin bench -- $(BENCH)
 

@@ -32,6 +32,9 @@ use report::Report;
 /// # Errors
 /// When a relay cannot be started, or the client itself fails; what a relay refuses is a result.
 pub fn run(options: &Options, out: &mut impl Write, progress: &mut impl Write) -> anyhow::Result<()> {
+    for row in &options.relays {
+        row.provide().with_context(|| row.name())?;
+    }
     let lab_runtime = runtime("lab")?;
     let lab_options = LabOptions { limits: Limits::lifted(), ..LabOptions::default() };
     let lab = Arc::new(lab_runtime.block_on(Lab::start(lab_options))?);

@@ -17,7 +17,7 @@
 //! }
 //! ```
 
-mod cache;
+pub(crate) mod cache;
 mod cgroups;
 mod components;
 mod control_plane;
@@ -33,7 +33,7 @@ mod node;
 mod packages;
 mod pki;
 mod processes;
-mod progress;
+pub(crate) mod progress;
 mod run;
 mod running;
 mod standing;

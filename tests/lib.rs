@@ -17,5 +17,6 @@ pub mod installation;
 pub mod kubectl;
 pub mod lab;
 pub mod memory_limit;
+pub mod postfix;
 pub mod programs;
 pub mod stand;

@@ -21,8 +21,8 @@ const RECIPIENT: &str = "customer@fabrikam.example";
 /// Where a client sends to.
 #[derive(Clone)]
 pub(super) enum Target {
-    /// A relay that takes plain SMTP.
-    Relay(SocketAddr),
+    /// A relay that takes plain SMTP, where one is wanted behind this AUTH line.
+    Relay { address: SocketAddr, auth: Option<Arc<str>> },
     /// The lab's Exchange.
     Direct(Arc<Direct>),
 }
@@ -73,9 +73,12 @@ impl Dialogue {
     /// Up to the point at which MAIL may come.
     pub(super) async fn open(target: &Target) -> Result<Self> {
         match target {
-            Target::Relay(address) => {
+            Target::Relay { address, auth } => {
                 let mut dialogue = Self::greeted(*address).await?;
                 dialogue.say("EHLO bench.test\r\n", 250).await?;
+                if let Some(auth) = auth {
+                    dialogue.say(auth, 235).await.context("AUTH")?;
+                }
                 Ok(dialogue)
             }
             Target::Direct(direct) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::dialogue::{self, Dialogue, Target};
 use super::load::{self, Load};
@@ -17,7 +18,9 @@ use crate::lab::Lab;
 const REST: Duration = Duration::from_secs(2);
 const LARGE: usize = 25 * 1024 * 1024;
 const LARGE_SESSIONS: u32 = 10;
-const IDLE_SESSIONS: u32 = 1000;
+const IDLE_SESSIONS: usize = 1000;
+/// For a greeting.
+const GREETING: Duration = Duration::from_secs(5);
 
 /// Octets of one relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +37,7 @@ pub(super) struct Memory {
     pub(super) large_refusal: Option<String>,
     /// Resident while a thousand sessions are open and say nothing.
     pub(super) sessions: u64,
-    /// Of the thousand, the ones that were greeted.
+    /// How many were greeted before one had to wait for longer than 5 s.
     pub(super) sessions_greeted: usize,
 }
 
@@ -59,10 +62,13 @@ pub(super) async fn measured(lab: &Lab, row: Row, options: &Options) -> Result<M
     lab.exchange().forget_messages();
 
     let relay = start().await?;
-    let Target::Relay(address) = relay.target else { anyhow::bail!("the direct path has no process") };
+    let Target::Relay { address, .. } = relay.target else { anyhow::bail!("the direct path has no process") };
     let mut open = Vec::new();
-    for _ in 0..IDLE_SESSIONS {
-        open.extend(Dialogue::greeted(address).await.ok());
+    // the first one that is not greeted is not the last
+    while open.len() < IDLE_SESSIONS
+        && let Ok(Ok(session)) = timeout(GREETING, Dialogue::greeted(address)).await
+    {
+        open.push(session);
     }
     let (sessions, sessions_greeted) = (used(&relay)?.resident, open.len());
     relay.stop().await?;

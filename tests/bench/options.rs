@@ -4,17 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::relay::Row;
 
 const EXAMPLES: &str = "\
 Examples:
   make bench
-      Everything: some twenty minutes.
+      Everything: about two hours.
   make bench BENCH=--quick
-      One short round with 10 sessions: under a minute.
+      One short round with 10 sessions: some minutes.
   make bench BENCH='--size 2kb --sessions 10 --delay-ms 20 --output json'
       Some of the cases, for a program to read.
 
@@ -25,7 +27,7 @@ Close everything else: load, relay and lab share the machine's cores.";
 #[command(name = "bench", after_help = EXAMPLES)]
 pub struct Options {
     /// What to measure; ratios need `direct` among them
-    #[arg(long = "relay", value_delimiter = ',', default_values_t = [Row::Direct, Row::Sidecar], value_enum)]
+    #[arg(long = "relay", value_delimiter = ',', default_values_t = Row::ALL, value_enum)]
     pub(super) relays: Vec<Row>,
     /// Messages on each connection: one, or many (100; of 10 MB 10)
     #[arg(long, value_delimiter = ',', default_values_t = [PerConnection::One, PerConnection::Many], value_enum)]
@@ -56,7 +58,7 @@ pub struct Options {
     pub(super) sidecar: Option<PathBuf>,
     /// A folder on a disk for what relays write [default: the system's folder for temporary files]
     #[arg(long, value_name = "PATH")]
-    pub(super) folder: Option<PathBuf>,
+    folder: Option<PathBuf>,
     /// How the report is written
     #[arg(long, default_value = "table")]
     pub(super) output: Output,
@@ -151,6 +153,17 @@ impl Options {
 
     pub(super) fn time(&self) -> Duration {
         self.seconds.unwrap_or(Duration::from_millis(if self.quick { 500 } else { 2000 }))
+    }
+
+    /// A new folder for what a relay writes.
+    pub(super) fn folder(&self, of: &str) -> anyhow::Result<TempDir> {
+        let mut name = tempfile::Builder::new();
+        name.prefix("bench-");
+        match &self.folder {
+            Some(folder) => name.tempdir_in(folder),
+            None => name.tempdir(),
+        }
+        .with_context(|| format!("cannot make a folder for {of}"))
     }
 
     /// Every combination that was asked for.

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
@@ -11,48 +10,41 @@ use jiff::Timestamp;
 use mail_egress_config::{
     FILE_NAME, Limits, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token, write,
 };
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::{Process, Relay};
+use super::{Process, Relay, START, free};
 use crate::bench::dialogue::Target;
 use crate::bench::options::Options;
 use crate::eventually::eventually;
 use crate::lab::{DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Form, Lab};
 
-const START: Duration = Duration::from_secs(20);
 const USABLE: &str = "mail_egress_config_loads_total{result=\"usable\"} 1";
 
 /// Starts it as a pod does, its log in a file, and waits until it has its configuration.
 pub(super) async fn start(lab: &Lab, connections: u32, options: &Options) -> Result<Relay> {
-    let folder = match &options.folder {
-        Some(folder) => TempDir::new_in(folder),
-        None => TempDir::new(),
-    }
-    .context("cannot make a folder for the sidecar")?;
+    let folder = options.folder("sidecar")?;
     let path = |name: &str| folder.path().join(name);
     fs::create_dir(path("spill"))?;
     fs::write(path(FILE_NAME), write(&file(lab, connections)?)?)?;
     let log = fs::File::create(path("log"))?;
     let (smtp, admin) = (free().await?, free().await?);
     let program = program(options)?;
-    let child = Command::new(&program)
+    let mut command = Command::new(program);
+    command
         .args(["run", "--sender", "bench/billing", "--smtp-port", &smtp.port().to_string()])
         .args(["--admin-address", &admin.to_string(), "--config"])
         .arg(path(FILE_NAME))
         .env("MAIL_EGRESS_SPILL_DIR", path("spill"))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))?;
+        .stderr(log);
+    let process = Process::start(command, folder)?;
     eventually("the sidecar has its configuration", START, async || configured(admin).await)
         .await
-        .with_context(|| fs::read_to_string(path("log")).unwrap_or_default())?;
-    Ok(Relay { target: Target::Relay(smtp), process: Some(Process { child, _folder: folder }) })
+        .with_context(|| fs::read_to_string(process.log("log")).unwrap_or_default())?;
+    Ok(Relay { target: Target::Relay { address: smtp, auth: None }, process: Some(process) })
 }
 
 fn program(options: &Options) -> Result<PathBuf> {
@@ -97,8 +89,4 @@ async fn configured(admin: SocketAddr) -> Result<()> {
     connection.read_to_string(&mut answer).await?;
     ensure!(answer.lines().any(|line| line == USABLE), "it has loaded none");
     Ok(())
-}
-
-async fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }
