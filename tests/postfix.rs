@@ -14,7 +14,11 @@ use crate::debian::Wanted;
 /// Where it comes from.
 pub const PACKAGE: Wanted<'static> = (MASTER, "postfix");
 
-const MASTER: &str = "/usr/lib/postfix/sbin/master";
+/// What runs it, until SIGTERM, in the foreground with [`FOREGROUND`] and its `etc`: not
+/// `postfix start-fg`, whose shell would stand between it and us.
+pub const MASTER: &str = "/usr/lib/postfix/sbin/master";
+/// The flags for that.
+pub const FOREGROUND: [&str; 2] = ["-s", "-c"];
 
 /// What makes it live in its folder; what it is to do comes behind.
 const MAIN: &str = "\
@@ -40,13 +44,12 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 ";
 
-/// Furnishes the folder, and gives the command that runs Postfix there, in the foreground, until
-/// SIGTERM. `main` and `services` are main.cf and master.cf, with `@FOLDER@` for the folder. Needs
-/// root, as Postfix does.
+/// Furnishes the folder: `etc` with main.cf and master.cf, whose texts are `main` and `services` with
+/// `@FOLDER@` for the folder, and what Postfix keeps. Needs root, as Postfix does.
 ///
 /// # Errors
 /// When the folder cannot be written, or Postfix does not like what it finds there.
-pub fn furnish(folder: &Path, main: &str, services: &str) -> Result<Command> {
+pub fn furnish(folder: &Path, main: &str, services: &str) -> Result<()> {
     // its processes are another user's
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     let etc = folder.join("etc");
@@ -62,8 +65,5 @@ pub fn furnish(folder: &Path, main: &str, services: &str) -> Result<Command> {
     let checked = Command::new("postfix").arg("-c").arg(&etc).arg("check").stdin(Stdio::null()).output();
     let checked = checked.context("postfix cannot be started")?;
     ensure!(checked.status.success(), "postfix check: {}", String::from_utf8_lossy(&checked.stderr));
-    // not by `postfix start-fg`, whose shell would stand between it and us
-    let mut master = Command::new(MASTER);
-    master.args(["-s", "-c"]).arg(etc).stdin(Stdio::null());
-    Ok(master)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use anyhow::Result;
 use tokio::process::Command;
@@ -82,7 +83,7 @@ pub(super) async fn start(lab: &Lab, reuse: bool, options: &Options) -> Result<R
             .replace("@LISTEN@", &address.port().to_string())
     };
     let main = fill(&if reuse { [MAIN, REUSE].concat() } else { MAIN.to_owned() });
-    let mut master = Command::from(postfix::furnish(folder.path(), &main, &fill(SERVICES))?);
+    postfix::furnish(folder.path(), &main, &fill(SERVICES))?;
     let etc = folder.path().join("etc");
     fs::write(etc.join("ca.pem"), lab.exchange().ca_pem())?;
     fs::write(
@@ -91,7 +92,8 @@ pub(super) async fn start(lab: &Lab, reuse: bool, options: &Options) -> Result<R
     )?;
     fs::set_permissions(etc.join("password"), fs::Permissions::from_mode(0o600))?;
     let output = fs::File::create(folder.path().join("output"))?;
-    master.stdout(output.try_clone()?).stderr(output);
+    let mut master = Command::new(postfix::MASTER);
+    master.args(postfix::FOREGROUND).arg(etc).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     // it ends its children when it is told to end, and they end by themselves when it is killed
     let process = Process { ends_itself: true, ..Process::start(master, folder)? };
     takes_mail(address, process.log("mail.log")).await?;

@@ -7,9 +7,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -19,12 +17,12 @@ use mail_egress_tests::debian::Wanted;
 use mail_egress_tests::ending::Ending;
 use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::lab::{Claims, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Lab};
+use mail_egress_tests::postfix;
 use nix::unistd::{User, chown};
 use tempfile::TempDir;
 
 /// Where both come from.
-pub(crate) const PACKAGES: &[Wanted<'static>] =
-    &[("/usr/lib/postfix/sbin/master", "postfix"), ("/usr/sbin/dovecot", "dovecot-core")];
+pub(crate) const PACKAGES: &[Wanted<'static>] = &[postfix::PACKAGE, ("/usr/sbin/dovecot", "dovecot-core")];
 
 /// The largest message that it takes, in octets.
 pub(crate) const LARGEST: usize = 3_000_000;
@@ -61,7 +59,6 @@ impl Postfix {
     pub(crate) async fn start(lab: &Lab) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (submission, submissions) = (free_port()?, free_port()?);
-        let certificate = furnish(folder.path(), lab)?;
         let settings = [
             ("@FOLDER@", folder.path().display().to_string()),
             ("@SUBMISSION@", submission.to_string()),
@@ -69,21 +66,19 @@ impl Postfix {
             ("@LARGEST@", LARGEST.to_string()),
             ("@ISSUER@", lab.entra().claims(DEFAULT_CLIENT_ID)?.iss),
         ];
-        for (name, text) in
-            [("main.cf", MAIN), ("master.cf", MASTER), ("dovecot.conf", DOVECOT), ("oauth2.conf", OAUTH2)]
-        {
-            let text = settings.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
-            fs::write(folder.path().join("etc").join(name), text)?;
-        }
+        let fill = |text: &str| {
+            settings.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        };
+        postfix::furnish(folder.path(), &fill(MAIN), &fill(MASTER))?;
+        let certificate = furnish(folder.path(), lab)?;
         let etc = folder.path().join("etc");
-        let made = Command::new("postfix").arg("-c").arg(&etc).arg("check").stdin(Stdio::null()).output();
-        let made = made.context("postfix cannot be started")?;
-        ensure!(made.status.success(), "postfix check: {}", String::from_utf8_lossy(&made.stderr));
+        for (name, text) in [("dovecot.conf", DOVECOT), ("oauth2.conf", OAUTH2)] {
+            fs::write(etc.join(name), fill(text))?;
+        }
 
         let output = File::create(folder.path().join("output"))?;
         let dovecot = Ending::start("dovecot", &["-F", "-c"], &etc.join("dovecot.conf"), &output)?;
-        // not by `postfix start-fg`, whose shell would stand between it and us
-        let master = Ending::start("/usr/lib/postfix/sbin/master", &["-s", "-c"], &etc, &output)?;
+        let master = Ending::start(postfix::MASTER, &postfix::FOREGROUND, &etc, &output)?;
         let this = Self { submission, submissions, certificate, _master: master, _dovecot: dovecot, folder };
         let ready = async || {
             ensure!(this.folder.path().join("queue/private/auth").exists(), "Dovecot does not listen");
@@ -171,17 +166,13 @@ pub(crate) fn field<'a>(text: &'a [u8], name: &str) -> Result<(&'a [u8], &'a [u8
 
 /// Makes the folders, the certificate, and the key by which tokens are checked; gives the certificate.
 fn furnish(folder: &Path, lab: &Lab) -> Result<String> {
-    // the servers' processes are other users
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     let keys = folder.join("keys/default/RS256");
     fs::create_dir_all(&keys)?;
-    for name in ["etc", "queue", "data", "mail", "dovecot"] {
+    for name in ["mail", "dovecot"] {
         fs::create_dir(folder.join(name))?;
     }
-    for (name, user) in [("data", "postfix"), ("mail", "nobody")] {
-        let user = User::from_name(user)?.with_context(|| format!("there is no user {user}"))?;
-        chown(&folder.join(name), Some(user.uid), None)?;
-    }
+    let owner = User::from_name("nobody")?.context("there is no user nobody")?;
+    chown(&folder.join("mail"), Some(owner.uid), None)?;
     let (kid, key) = lab.entra().signing_key()?;
     fs::write(keys.join(kid), key)?;
     fs::write(folder.join("etc/boxes"), "/^to[0-9]*@example\\.org$/ all/\n")?;
