@@ -4,6 +4,9 @@ use mail_egress_crds::names::{LABEL_SENDER, SENDER_NAME_MAX};
 
 use super::{AUTH_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME};
 
+/// How much of a bad value is repeated.
+const SHOWN: usize = 64;
+
 /// Why a pod that asks for a sidecar does not get one, and is not created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -102,6 +105,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// One of an annotation's value, of which no more is repeated than a person needs.
+    pub(super) fn annotation(annotation: &str, value: &str, expected: &str) -> Self {
+        let (annotation, value) = (annotation.to_owned(), shown(value));
+        Self::InvalidAnnotation { annotation, value, expected: expected.to_owned() }
+    }
+
     /// A bounded word for metrics and events.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -118,4 +127,9 @@ impl Refusal {
             Self::NoSpec => "NoSpec",
         }
     }
+}
+
+/// A value of the user's, shortened.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }

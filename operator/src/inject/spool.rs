@@ -33,7 +33,7 @@ impl SpoolVolume {
         let text = annotation(pod, ANNOTATION_SPOOL_LIMIT);
         let Some(name) = annotation(pod, ANNOTATION_SPOOL_VOLUME) else {
             return match text {
-                Some(text) => Err(invalid(
+                Some(text) => Err(Refusal::annotation(
                     ANNOTATION_SPOOL_LIMIT,
                     text,
                     "left out, or the volume be named by mail-egress.io/spool-volume",
@@ -43,7 +43,7 @@ impl SpoolVolume {
         };
         let mut volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
         let volume = volumes.find(|volume| volume.name == name && !super::obstacles::is_ours(name));
-        let refused = |expected| Err(invalid(ANNOTATION_SPOOL_VOLUME, name, expected));
+        let refused = |expected| Err(Refusal::annotation(ANNOTATION_SPOOL_VOLUME, name, expected));
         let Some(volume) = volume else {
             return refused("the name of one of the pod's own volumes (spec.volumes)");
         };
@@ -64,7 +64,7 @@ impl SpoolVolume {
             Some(text) => match Quantity::parse(text).map(|limit| limit.units()) {
                 Some(limit) if limit > 0 && size.is_none_or(|size| limit <= size) => limit,
                 Some(_) | None => {
-                    return Err(invalid(
+                    return Err(Refusal::annotation(
                         ANNOTATION_SPOOL_LIMIT,
                         text,
                         "a quantity such as 1Gi, and no more than the volume's sizeLimit",
@@ -124,14 +124,6 @@ fn kind(volume: &Volume) -> Kind {
         (true, _) => Kind::CannotBeWritten,
         (false, true) => Kind::Lasts,
         (false, false) => Kind::GoesWithThePod,
-    }
-}
-
-fn invalid(annotation: &str, value: &str, expected: &str) -> Refusal {
-    Refusal::InvalidAnnotation {
-        annotation: annotation.to_owned(),
-        value: super::wishes::shown(value),
-        expected: expected.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use mail_egress_crds::names::{
 };
 
 use super::ports::Ports;
+use super::refusal::shown;
 use super::resources::{Resources, Texts};
 use super::spool::SpoolVolume;
 use super::{INJECTED_ANNOTATION, Refusal, annotation};
@@ -31,8 +32,6 @@ const KNOWN: [&str; 9] = [
 ];
 /// The longest name of a Secret.
 const SECRET_NAME_MAX: usize = 253;
-/// How much of a bad value is repeated.
-const SHOWN: usize = 64;
 /// How many annotations are warned of.
 const WARNINGS: usize = 3;
 
@@ -107,13 +106,10 @@ fn auth_secret(pod: &Pod) -> Result<Option<String>, Refusal> {
     if is_name(name, SECRET_NAME_MAX) && !name.starts_with(SENDER_SECRET_PREFIX) {
         return Ok(Some(name.to_owned()));
     }
-    Err(Refusal::InvalidAnnotation {
-        annotation: ANNOTATION_AUTH_SECRET.to_owned(),
-        value: shown(name),
-        expected: format!(
-            "the name of a Secret of the pod's namespace with the keys username and password, not beginning with {SENDER_SECRET_PREFIX}"
-        ),
-    })
+    let expected = format!(
+        "the name of a Secret of the pod's namespace with the keys username and password, not beginning with {SENDER_SECRET_PREFIX}"
+    );
+    Err(Refusal::annotation(ANNOTATION_AUTH_SECRET, name, &expected))
 }
 
 fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {
@@ -121,14 +117,6 @@ fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse().ok().filter(|port| digits && *port >= 1024) {
         Some(port) => Ok(Some(port)),
-        None => Err(Refusal::InvalidAnnotation {
-            annotation: key.to_owned(),
-            value: shown(text),
-            expected: "a port from 1024 to 65535".to_owned(),
-        }),
+        None => Err(Refusal::annotation(key, text, "a port from 1024 to 65535")),
     }
-}
-
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
 }
