@@ -102,7 +102,15 @@ impl App {
     /// # Errors
     /// When the API server refuses it, or it does not get ready; with what its events say.
     pub async fn start(kubectl: &Kubectl, namespace: &str, name: &str, sender: &str) -> Result<Self> {
-        kubectl.apply(&pod(namespace, name, sender)).await?;
+        Self::start_pod(kubectl, &pod(namespace, name, sender), namespace, name).await
+    }
+
+    /// The same with a pod of one's own.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub async fn start_pod(kubectl: &Kubectl, pod: &str, namespace: &str, name: &str) -> Result<Self> {
+        kubectl.apply(pod).await?;
         let app = Self { kubectl: kubectl.clone(), namespace: namespace.to_owned(), name: name.to_owned() };
         if let Err(error) = app.wait_until_ready().await {
             let story = kubectl.run(&["describe", "pod", name, "-n", namespace]).await.unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Operator, webhook, sidecar and an app on a real control plane and node, with a lab to send to.
 
+mod mail_is_spooled;
 mod operator_is_restarted;
 mod pods_are_injected;
 mod senders_are_followed;
@@ -57,6 +58,8 @@ fn main() -> Result<ExitCode> {
         senders_are_followed::a_wrong_client_secret_is_explained_to_everybody,
         senders_are_followed::a_token_without_roles_is_used_as_it_is,
         senders_are_followed::a_token_that_is_no_jwt_is_used_as_it_is,
+        mail_is_spooled::what_a_deleted_pod_has_kept_the_next_one_sends,
+        mail_is_spooled::a_spool_that_goes_with_the_pod_needs_a_word,
         tokens_stay_out_of_the_app::token_is_in_the_sidecar_and_not_in_the_app,
     ];
     let alone = trials![world, runtime, write:

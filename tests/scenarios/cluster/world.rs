@@ -86,19 +86,29 @@ impl World {
     /// returns: the lab's limits count by mailbox.
     pub(crate) async fn sender(&self, namespace: &str, app: &str, client_id: &str) -> Result<String> {
         let mailbox = format!("{namespace}@contoso.com");
+        self.open_mailbox(&mailbox, client_id);
+        self.mail_sender(namespace, app, "").await?;
+        Ok(mailbox)
+    }
+
+    /// The administrator of Exchange lets the client send as this mailbox.
+    pub(crate) fn open_mailbox(&self, mailbox: &str, client_id: &str) {
         self.lab.administer(|directory| {
-            directory.mailboxes.push(lab::Mailbox::new(&mailbox).open_to(client_id));
+            directory.mailboxes.push(lab::Mailbox::new(mailbox).open_to(client_id));
         });
-        self.kubectl
-            .apply(&format!(
-                "apiVersion: mail-egress.io/v1alpha1
+    }
+
+    /// The MailSender `billing` alone, with more fields of its spec.
+    pub(crate) async fn mail_sender(&self, namespace: &str, app: &str, more: &str) -> Result<()> {
+        let mailbox = format!("{namespace}@contoso.com");
+        let yaml = format!(
+            "apiVersion: mail-egress.io/v1alpha1
 kind: MailSender
 metadata: {{name: billing, namespace: {namespace}}}
-spec: {{entraApp: {app}, mailbox: {mailbox}, route: exchange-online}}
+spec: {{entraApp: {app}, mailbox: {mailbox}, route: exchange-online{more}}}
 "
-            ))
-            .await?;
-        Ok(mailbox)
+        );
+        self.kubectl.apply(&yaml).await.map(drop)
     }
 
     /// The usual beginning: a namespace, a ready sender, and an app in a pod; with its mailbox.
