@@ -36,5 +36,10 @@ fn refused(input: &[u8], error: &ReadError) {
     assert!(!text.contains(['\r', '\n']) && text.len() < 500, "{text}");
     let value: Option<Value> = serde_json::from_slice(input).ok();
     let token = value.as_ref().and_then(|file| file.pointer("/token/value")).and_then(Value::as_str);
-    assert!(token.is_none_or(|token| token.len() < 12 || !text.contains(token)), "a token is repeated");
+    if let Some(token) = token.filter(|token| token.len() >= 12 && text.contains(*token)) {
+        // unless a token happens to be made of our own words
+        let other = String::from_utf8_lossy(input).replace(token, &"#".repeat(token.len()));
+        let said = parse(other.as_bytes()).err().map(|error| error.to_string());
+        assert!(said.is_some_and(|said| said.contains(token)), "a token is repeated");
+    }
 }
