@@ -117,7 +117,7 @@ fn a_chunk_of_unknown_size_ends_the_session() {
     }
 }
 
-/// Found by fuzzing (2026-11-25): the line was refused and the chunk behind it read as commands.
+/// Found while the fuzz target was written (2026-11-25): the line was refused and the chunk behind it read as commands.
 #[test]
 fn a_chunk_behind_a_line_that_is_none_ends_the_session() {
     let endless = format!("R: BDAT {}", "5".repeat(600));
