@@ -96,9 +96,6 @@ impl Queue {
     }
 
     fn take_left(&self, now: Timestamp) -> Vec<(String, Taken)> {
-        if self.0.settings.root.is_none() {
-            return Vec::new();
-        }
         let Ok(folder) = self.sender_folder() else { return Vec::new() };
         let take = |pod: String| match Spool::open(&folder, &pod, self.0.settings.limits(), now) {
             Ok(taken) => Some((pod, taken)),

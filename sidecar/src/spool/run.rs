@@ -35,8 +35,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const NOTE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Sends what is spooled until the drain: then, once `sessions_over` is done, what is due goes out,
-/// and what is not stays where it is.
+/// and what is not stays where it is. Without a volume there is nothing to do.
 pub(crate) async fn run(submissions: Arc<Submissions>, sessions_over: impl Future<Output = ()>) {
+    if submissions.queue.0.settings.root.is_none() {
+        return;
+    }
     let mut runner = Runner { submissions, attempts: JoinSet::new(), pause: None, troubles: 0 };
     let mut current = runner.submissions.current.clone();
     let mut drain = runner.submissions.drain.clone();
