@@ -14,7 +14,7 @@ use super::relay::Row;
 const EXAMPLES: &str = "\
 Examples:
   make bench
-      Everything: about two hours.
+      Everything: some hours.
   make bench BENCH=--quick
       One short round with 10 sessions: some minutes.
   make bench BENCH='--size 2kb --sessions 10 --delay-ms 20 --output json'
