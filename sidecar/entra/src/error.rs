@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use mail_egress_diagnosis::{Class, Diagnosis, Retry as Advice, entra, local, reason};
 
 use crate::answer::Refusal;
 use crate::fault::{Fault, Peer};
+use crate::https::retry_after;
 use crate::request::InvalidRequest;
 use crate::tls::TlsError;
 use crate::token::Unusable;
@@ -144,20 +144,6 @@ fn advised(diagnosis: &Diagnosis) -> Retry {
     }
 }
 
-/// RFC 9110 section 10.2.3: seconds or a date; 1 s to 1 h, whatever it says.
-fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
-    const LEAST: Duration = Duration::from_secs(1);
-    const MOST: Duration = Duration::from_secs(3600);
-    let field = field.trim();
-    let wait = if !field.is_empty() && field.bytes().all(|b| b.is_ascii_digit()) {
-        field.parse().map_or(MOST, Duration::from_secs)
-    } else {
-        let until = DateTimeParser::new().parse_timestamp(field).ok()?;
-        Duration::try_from(until.duration_since(now)).unwrap_or(LEAST)
-    };
-    Some(wait.clamp(LEAST, MOST))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,26 +163,6 @@ mod tests {
     fn refused(status: u16, json: &str, retry_after: Option<&str>) -> TokenError {
         let refusal = serde_json::from_str(json).unwrap();
         TokenError::refused(&refusal, "s3cret", &head(status, retry_after), now())
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_forms_and_bounded() {
-        let seconds = |field| retry_after(field, now()).map(|wait| wait.as_secs());
-        for (field, wait) in [
-            ("60", Some(60)),
-            (" 5 ", Some(5)),
-            ("0", Some(1)),
-            ("86400", Some(3600)),
-            ("99999999999999999999999", Some(3600)),
-            ("Sun, 22 Nov 2026 10:02:00 GMT", Some(120)),
-            ("Sun, 22 Nov 2026 09:00:00 GMT", Some(1)),
-            ("Mon, 23 Nov 2026 10:00:00 GMT", Some(3600)),
-            ("-1", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            assert_eq!(seconds(field), wait, "{field}");
-        }
     }
 
     #[test]

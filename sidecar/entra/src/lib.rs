@@ -1,5 +1,5 @@
-//! Token requests to Microsoft Entra, what their errors mean, and the TLS and the dialling that
-//! every upstream connection of the project shares.
+//! Token requests to Microsoft Entra, what their errors mean, and the TLS, the dialling and the HTTP
+//! that every upstream connection of the project shares.
 
 mod answer;
 pub mod backoff;
@@ -7,6 +7,7 @@ mod client;
 pub mod dial;
 mod error;
 pub mod fault;
+pub mod https;
 mod jwt;
 mod post;
 mod request;
