@@ -13,6 +13,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use oauth2::url::Host;
+pub use oauth2::url::Url;
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -32,6 +34,38 @@ pub type Opened<C, B> = (http1::SendRequest<B>, http1::Connection<TokioIo<C>, B>
 pub fn alone(mut tls: ClientConfig) -> ClientConfig {
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     tls
+}
+
+/// A URL under which a service has its paths, and where that is. The error says what is wrong with the
+/// URL, without repeating it.
+pub fn base(text: &str) -> Result<(Url, Peer), &'static str> {
+    if text.len() > 2048 {
+        return Err("is longer than 2048 octets");
+    }
+    let url = Url::parse(text).map_err(|_| "is no URL")?;
+    let peer = peer(&url)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("holds a query or a fragment");
+    }
+    Ok((url, peer))
+}
+
+/// Where a URL leads. The error says why it is not to be followed.
+pub fn peer(url: &Url) -> Result<Peer, &'static str> {
+    if url.scheme() != "https" {
+        return Err("does not begin with https://");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name or password");
+    }
+    let host = match url.host() {
+        Some(Host::Domain(name)) => name.to_owned(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        None => return Err("names no host"),
+    };
+    let port = url.port_or_known_default().filter(|port| *port != 0).ok_or("has no port")?;
+    Ok(Peer { host, port })
 }
 
 /// Begins HTTP on a connection whose peer has proved its name.

@@ -1,10 +1,10 @@
 //! What is asked of Entra: one application, one scope, one credential.
 
 use oauth2::TokenUrl;
-use oauth2::url::{Host, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::fault::Peer;
+use crate::https;
 
 /// One token to be asked for. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -87,31 +87,12 @@ fn sized(text: &str, most: usize, fits: impl Fn(char) -> bool) -> bool {
 }
 
 fn token_url(login_url: &str, tenant: &str) -> Result<(TokenUrl, Peer), &'static str> {
-    if login_url.len() > 2048 {
-        return Err("is longer than 2048 octets");
-    }
-    let mut url = Url::parse(login_url).map_err(|_| "is no URL")?;
-    if url.scheme() != "https" {
-        return Err("does not begin with https://");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user name or password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("holds a query or a fragment");
-    }
-    let host = match url.host() {
-        Some(Host::Domain(name)) => name.to_owned(),
-        Some(Host::Ipv4(address)) => address.to_string(),
-        Some(Host::Ipv6(address)) => address.to_string(),
-        None => return Err("names no host"),
-    };
-    let port = url.port_or_known_default().filter(|port| *port != 0).ok_or("has no port")?;
+    let (mut url, peer) = https::base(login_url)?;
     url.path_segments_mut()
         .map_err(|()| "cannot hold a path")?
         .pop_if_empty()
         .extend([tenant, "oauth2", "v2.0", "token"]);
-    Ok((TokenUrl::from_url(url), Peer { host, port }))
+    Ok((TokenUrl::from_url(url), peer))
 }
 
 #[cfg(test)]
