@@ -35,6 +35,9 @@ pub enum Denied {
     /// Readers could differ on who the author is.
     #[error("the From header is unclear")]
     FromUnclear,
+    /// Readers could differ on whom To, Cc or Bcc name.
+    #[error("the recipients in the header are unclear")]
+    HeaderRecipientsUnclear,
     /// Readers could differ on what the fields are.
     #[error("the header section is malformed")]
     Malformed,
@@ -61,6 +64,7 @@ impl Denied {
             Self::SignedWithoutFrom => reason::SIGNED_WITHOUT_FROM,
             Self::SeveralFrom => reason::FROM_SEVERAL,
             Self::FromUnclear => reason::FROM_UNCLEAR,
+            Self::HeaderRecipientsUnclear => reason::HEADER_RECIPIENTS_UNCLEAR,
             Self::Malformed => reason::HEADER_MALFORMED,
             Self::MboxLine => reason::HEADER_MBOX_LINE,
             Self::TooLong => reason::HEADER_TOO_LONG,
@@ -81,6 +85,7 @@ impl Denied {
             | Self::SignedWithoutFrom
             | Self::SeveralFrom
             | Self::FromUnclear
+            | Self::HeaderRecipientsUnclear
             | Self::Malformed
             | Self::MboxLine
             | Self::TooLong => None,

@@ -1,6 +1,7 @@
 //! What becomes of a header section: read, judged, completed, and written anew where it must be.
 
 mod author;
+pub(crate) mod recipients;
 mod section;
 mod signed;
 mod write;
@@ -59,7 +60,12 @@ pub(crate) fn edit(policy: &Policy, header: &[u8], context: &Context<'_>) -> Res
 
 /// Applies the rules to what stands in the section.
 fn judge<'a>(policy: &Policy, section: Section<'a>) -> Result<Judged<'a>, Denied> {
-    let parsed = parsed(&section)?;
+    let parser = MessageParser::new()
+        .header_address(HeaderName::From)
+        .header_address(HeaderName::Sender)
+        .header_content_type(HeaderName::ContentType)
+        .default_header_ignore();
+    let parsed = parsed(&section, &parser)?;
     let types = parsed.iter().filter_map(|header| header.value.as_content_type());
     let signed = signed::is_signed(&section, types);
 
@@ -92,24 +98,19 @@ fn judge<'a>(policy: &Policy, section: Section<'a>) -> Result<Judged<'a>, Denied
     Ok(Judged { section, replaced, dropped })
 }
 
-/// The mail parser's fields, one for each of ours; a section that it divides otherwise is refused.
-fn parsed<'a>(section: &Section<'a>) -> Result<Vec<Header<'a>>, Denied> {
+/// The mail parser's fields, one for each of ours; a section that it divides otherwise is refused. Names
+/// that `parser` was told to read must be the same in both.
+fn parsed<'a>(section: &Section<'a>, parser: &MessageParser) -> Result<Vec<Header<'a>>, Denied> {
     if section.fields.is_empty() {
         return Ok(Vec::new());
     }
-    let parser = MessageParser::new()
-        .header_address(HeaderName::From)
-        .header_address(HeaderName::Sender)
-        .header_content_type(HeaderName::ContentType)
-        .default_header_ignore();
     let headers = parser.parse_headers(section.octets).and_then(|message| {
         // the first part is the message itself
         message.parts.into_iter().next().map(|part| part.headers)
     });
     let headers = headers.ok_or(Denied::Malformed)?;
     let same = |(field, header): (&Field<'_>, &Header<'_>)| {
-        let read = !matches!(header.name, HeaderName::From | HeaderName::Sender | HeaderName::ContentType)
-            || field.is(header.name.as_str());
+        let read = matches!(header.name, HeaderName::Other(_)) || field.is(header.name.as_str());
         read && field.start == header.offset_field as usize
     };
     let agreed = headers.len() == section.fields.len() && section.fields.iter().zip(&headers).all(same);

@@ -53,6 +53,36 @@ pub struct Edit {
     pub message_id: String,
 }
 
+/// Whom a message's own header names as its recipients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The addresses in To, Cc and Bcc, as they are written.
+    pub recipients: Vec<String>,
+    /// Whether there is a Bcc field.
+    pub blind: bool,
+    /// Whether there is a Resent-To, Resent-Cc or Resent-Bcc field (RFC 5322 section 3.6.6).
+    pub resent: bool,
+}
+
+/// Reads whom `header` names, for a route that sends to whom it names. The section is as for
+/// [`Policy::header`].
+///
+/// # Errors
+/// What could be read in two ways: [`Denied::HeaderRecipientsUnclear`] and those of the section.
+pub fn named(header: &[u8]) -> Result<Named, Denied> {
+    header::recipients::named(header)
+}
+
+/// Whether two addresses are the same mailbox to Exchange, which knows no difference of case and
+/// none of needless quotes.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    match (address::plain(one), address::plain(other)) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(&other),
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
 impl Policy {
     /// Rules for the sender whose own address is `mailbox`.
     #[must_use]

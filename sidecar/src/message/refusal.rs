@@ -189,6 +189,11 @@ fn usual_status(reason: &str) -> Status {
         reason::UPSTREAM_PROTOCOL => (5, 0),
         reason::FROM_SEVERAL
         | reason::FROM_UNCLEAR
+        | reason::HEADER_RECIPIENTS_UNCLEAR
+        | reason::HEADER_RECIPIENT_NOT_MEANT
+        | reason::RESENT_NOT_CARRIED
+        | reason::SIGNED_BCC_NOT_EXTENDED
+        | reason::NOT_REBUILT
         | reason::HEADER_MALFORMED
         | reason::HEADER_MBOX_LINE
         | reason::HEADER_TOO_LONG => (6, 0),

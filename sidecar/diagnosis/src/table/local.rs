@@ -259,6 +259,23 @@ reasons! {
     MESSAGE_TOO_LARGE = "MessageTooLarge", Permanent, Never,
         "the message is larger than the route takes", "send a smaller message";
 
+    // what Graph cannot carry, since it sends to whom the header names
+    /// To, Cc or Bcc could be read in two ways.
+    HEADER_RECIPIENTS_UNCLEAR = "HeaderRecipientsUnclear", Permanent, Never,
+        "the message's To, Cc or Bcc could be read in more than one way, and Graph sends to whom they name", "let the app write plain addresses there (RFC 5322 section 3.4), name a fallbackRoute in the MailSender, or use an SMTP route";
+    /// To, Cc or Bcc names somebody who is not in the envelope.
+    HEADER_RECIPIENT_NOT_MEANT = "HeaderRecipientNotMeant", Permanent, Never,
+        "the message's To, Cc or Bcc names an address that the app gave no RCPT TO for, and Graph would send to it", "let the app give every address in its header as a recipient too, name a fallbackRoute in the MailSender, or use an SMTP route, which sends to the envelope alone";
+    /// It was sent on by a person, in the way of RFC 5322 section 3.6.6.
+    RESENT_NOT_CARRIED = "ResentNotCarried", Permanent, Never,
+        "the message has Resent-To, Resent-Cc or Resent-Bcc, and it is not known whom Graph would send it to", "let the app send it without them, name a fallbackRoute in the MailSender, or use an SMTP route";
+    /// It is signed with a Bcc of its own, and there are recipients whom no header names.
+    SIGNED_BCC_NOT_EXTENDED = "SignedBccNotExtended", Permanent, Never,
+        "the message is signed, has a Bcc header, and has recipients whom no header names: Graph needs them in Bcc, which is not changed in a signed message", "let the app sign without a Bcc header, name a fallbackRoute in the MailSender, or use an SMTP route";
+    /// Too large for one request, and a draft would change it.
+    NOT_REBUILT = "NotRebuilt", Permanent, Never,
+        "the message is too large for one request to Graph, and a draft, which is built anew from its parts, would break it", "send a smaller message, name a fallbackRoute in the MailSender, or use an SMTP route";
+
     // the sender's own rules
     /// `MAIL FROM:<>`, and `allowNullSender` is not set.
     NULL_SENDER_NOT_ALLOWED = "NullSenderNotAllowed", Permanent, Never,

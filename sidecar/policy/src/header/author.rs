@@ -32,7 +32,7 @@ impl Author {
 
 /// The address in an unfolded value that is `address` or `name <address>`, with comments, and
 /// nothing else: no group, no list, no second address outside quotes (RFC 5322 section 3.4).
-fn only_address(text: &str) -> Result<String, Denied> {
+pub(super) fn only_address(text: &str) -> Result<String, Denied> {
     let (mut outside, mut inside) = (String::new(), None);
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -67,7 +67,7 @@ fn only_address(text: &str) -> Result<String, Denied> {
 }
 
 /// Octets of the quoted string at the start of `text`.
-fn quoted(text: &str) -> Option<usize> {
+pub(super) fn quoted(text: &str) -> Option<usize> {
     let mut escaped = false;
     for (index, c) in text.char_indices().skip(1) {
         match c {
@@ -81,7 +81,7 @@ fn quoted(text: &str) -> Option<usize> {
 }
 
 /// Octets of the comment at the start of `text`; comments nest.
-fn comment(text: &str) -> Option<usize> {
+pub(super) fn comment(text: &str) -> Option<usize> {
     let (mut depth, mut escaped) = (0_usize, false);
     for (index, c) in text.char_indices() {
         match c {
@@ -97,7 +97,7 @@ fn comment(text: &str) -> Option<usize> {
 }
 
 /// Octets of the `<address>` at the start of `text`.
-fn angle(text: &str) -> Option<usize> {
+pub(super) fn angle(text: &str) -> Option<usize> {
     let mut at = 1;
     loop {
         at += match text.get(at..)?.chars().next()? {
