@@ -35,13 +35,15 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
-pub use authority::CertificateFault;
-pub use directory::{App, AppSecret, Directory, Mailbox, Tenant};
+pub use authority::{CertificateFault, ClientCertificate};
+pub use directory::{
+    App, AppSecret, Communication, Directory, InboundConnector, Mailbox, Organization, Tenant,
+};
 pub use entra::{BadAnswer, Entra, EntraFault, TokenAnswer, TokenOutcome};
 pub use event::Event;
 pub use exchange::{
-    Act, Body, Counters, Envelope, Exchange, ExchangeFault, Limits, Line, Message, Phase, Recipient, Refused,
-    SignIn, Transcript, Transfer,
+    Act, Body, Counters, Envelope, Exchange, ExchangeFault, Kind, Limits, Line, Message, Phase, Recipient,
+    Refused, SignIn, Transcript, Transfer,
 };
 pub use fault_text::{BadFault, EitherFault, FaultOrder};
 pub use faults::Span;
@@ -62,6 +64,8 @@ const EVENTS: usize = 4096;
 /// What a lab is made of.
 #[derive(Clone, Debug)]
 pub struct LabOptions {
+    /// Which of Microsoft's servers Exchange is.
+    pub kind: Kind,
     /// The address that both servers listen on.
     pub listen: IpAddr,
     /// Entra's port; 0 for any.
@@ -85,13 +89,38 @@ pub struct LabOptions {
 
 impl Default for LabOptions {
     fn default() -> Self {
+        Self::of(Kind::Submission)
+    }
+}
+
+impl LabOptions {
+    /// A lab of such a server, in which everything is set up for the app and its mailbox, but no
+    /// connector.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
         let tenant = Tenant {
             id: "0b7c2a4e-93d1-4f6a-8c55-2e9d71f3a640".to_owned(),
             name: "Contoso".to_owned(),
             domains: vec![DEFAULT_TENANT.to_owned(), "contoso.onmicrosoft.com".to_owned()],
             smtp_client_authentication: true,
         };
+        let mut app = App::with_secret(DEFAULT_CLIENT_ID, DEFAULT_SECRET).with_role();
+        if kind == Kind::HighVolumeEmail {
+            app.exchange_roles = vec![App::MAIL_SEND.to_owned()];
+        }
+        let names = [DEFAULT_MAILBOX, "Billing System"];
+        let organization = Organization {
+            accepted_domains: vec!["contoso.com".to_owned(), "contoso.onmicrosoft.com".to_owned()],
+            high_volume_apps: vec![DEFAULT_CLIENT_ID.to_owned()],
+            communication: Communication {
+                resource: "contoso-acs".to_owned(),
+                usernames: names.map(|name| (name.to_owned(), DEFAULT_CLIENT_ID.to_owned())).into(),
+                owners: vec![DEFAULT_CLIENT_ID.to_owned()],
+            },
+            ..Organization::default()
+        };
         Self {
+            kind,
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             entra_port: 0,
             exchange_port: 0,
@@ -101,10 +130,11 @@ impl Default for LabOptions {
             more_names: Vec::new(),
             directory: Directory {
                 tenant,
-                apps: vec![App::with_secret(DEFAULT_CLIENT_ID, DEFAULT_SECRET).with_role()],
+                apps: vec![app],
                 mailboxes: vec![Mailbox::new(DEFAULT_MAILBOX).open_to(DEFAULT_CLIENT_ID)],
+                organization,
             },
-            limits: Limits::default(),
+            limits: Limits::of(kind),
         }
     }
 }
@@ -113,6 +143,7 @@ impl Default for LabOptions {
 pub struct Lab {
     entra: Entra,
     exchange: Exchange,
+    clients: Arc<authority::Clients>,
     directory: Arc<watch::Sender<Directory>>,
     events: broadcast::Sender<Event>,
     _servers: JoinSet<()>,
@@ -129,17 +160,24 @@ impl Lab {
         if !options.listen.is_unspecified() && !addresses.contains(&options.listen) {
             addresses.push(options.listen);
         }
-        let certificates = |authority: &str, name: &str| {
-            let names: Vec<String> =
-                std::iter::once(name.to_owned()).chain(options.more_names.iter().cloned()).collect();
-            authority::Certificates::generate(authority, &names, &addresses)
+        let names = |name: &str| -> Vec<String> {
+            std::iter::once(name.to_owned()).chain(options.more_names.iter().cloned()).collect()
+        };
+        let clients = Arc::new(authority::Clients::generate()?);
+        let asking = match options.kind {
+            Kind::MailProtection => clients.verifier(),
+            _ => rustls::server::WebPkiClientVerifier::no_client_auth(),
         };
         let mint = Arc::new(token::Mint::new()?);
         let directory = Arc::new(watch::Sender::new(options.directory.clone()));
         let events = broadcast::Sender::new(EVENTS);
 
         let entra = Arc::new(entra::Inner {
-            certificates: certificates("mail-egress lab: Entra", &options.entra_name)?,
+            certificates: authority::Certificates::generate(
+                "mail-egress lab: Entra",
+                &names(&options.entra_name),
+                &addresses,
+            )?,
             name: options.entra_name.clone(),
             directory: Arc::clone(&directory),
             mint: Arc::clone(&mint),
@@ -147,9 +185,16 @@ impl Lab {
             faults: faults::Faults::new(),
             seen: watch::Sender::new(Vec::new()),
         });
+        let certificates = authority::Certificates::asking(
+            &asking,
+            "mail-egress lab: Exchange",
+            &names(&options.exchange_name),
+            &addresses,
+        )?;
         let exchange = Arc::new(exchange::Inner::new(
+            options.kind,
             options.exchange_name.clone(),
-            certificates("mail-egress lab: Exchange", &options.exchange_name)?,
+            (Arc::clone(&clients), certificates),
             Arc::clone(&directory),
             mint,
             events.clone(),
@@ -167,6 +212,7 @@ impl Lab {
         Ok(Self {
             entra: Entra::new(entra, entra_address),
             exchange: Exchange::new(exchange, exchange_address, tls_address),
+            clients,
             directory,
             events,
             _servers: servers,
@@ -181,6 +227,23 @@ impl Lab {
     /// The submission server.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// A certificate by which a connector may know a client, for this common name and these further
+    /// names.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate.
+    pub fn client_certificate(&self, common_name: &str, names: &[&str]) -> anyhow::Result<ClientCertificate> {
+        self.clients.issue(common_name, names, true)
+    }
+
+    /// The same from an authority that Exchange does not know.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate.
+    pub fn unknown_client_certificate(&self, common_name: &str) -> anyhow::Result<ClientCertificate> {
+        self.clients.issue(common_name, &[], false)
     }
 
     /// The tenant as it is now.

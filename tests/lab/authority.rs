@@ -1,6 +1,8 @@
 //! A certificate authority of the lab, and the certificates, good and bad, that a server of it
 //! can show. Entra and Exchange have one each, so that trusting one never means trusting both.
 
+mod clients;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,8 +12,13 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
+
+pub use clients::ClientCertificate;
+pub(super) use clients::Clients;
 
 /// What is wrong with the certificate that a server shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +43,23 @@ pub(super) struct Certificates {
 impl Certificates {
     /// Makes an authority called `authority` and certificates for these names and addresses.
     pub(super) fn generate(authority: &str, names: &[String], addresses: &[IpAddr]) -> anyhow::Result<Self> {
+        Self::asking(&WebPkiClientVerifier::no_client_auth(), authority, names, addresses)
+    }
+
+    /// The same for a server that asks its clients for certificates.
+    pub(super) fn asking(
+        clients: &Arc<dyn ClientCertVerifier>,
+        authority: &str,
+        names: &[String],
+        addresses: &[IpAddr],
+    ) -> anyhow::Result<Self> {
         let known = issuer(authority)?;
         let unknown = issuer(authority)?;
         let names: Vec<String> =
             names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
         let elsewhere = vec!["somewhere-else.lab.test".to_owned()];
         let valid = (2025, 2045);
+        let acceptor = |issuer, names, years| acceptor(Arc::clone(clients), issuer, names, years);
         Ok(Self {
             good: acceptor(&known, names.clone(), valid)?,
             untrusted: acceptor(&unknown, names.clone(), valid)?,
@@ -80,7 +98,12 @@ fn issuer(name: &str) -> anyhow::Result<Issuer> {
     CertifiedIssuer::self_signed(params, key).context("cannot make the authority's certificate")
 }
 
-fn acceptor(issuer: &Issuer, names: Vec<String>, years: (i32, i32)) -> anyhow::Result<TlsAcceptor> {
+fn acceptor(
+    clients: Arc<dyn ClientCertVerifier>,
+    issuer: &Issuer,
+    names: Vec<String>,
+    years: (i32, i32),
+) -> anyhow::Result<TlsAcceptor> {
     let mut params = CertificateParams::new(names).context("a name is none that a certificate can have")?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "mail-egress lab");
@@ -96,7 +119,7 @@ fn acceptor(issuer: &Issuer, names: Vec<String>, years: (i32, i32)) -> anyhow::R
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
-            builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+            builder.with_client_cert_verifier(clients).with_single_cert(vec![certificate.der().clone()], key)
         })
         .context("cannot set up TLS")?;
     // a resumed session would skip the certificate that a test's second connection is about

@@ -1,8 +1,12 @@
 //! The lab's tenant: its applications, its mailboxes, and who was granted what. It may be changed
 //! while the lab runs, as an administrator would.
 
+mod organization;
+
 use jiff::Timestamp;
 use secrecy::SecretString;
+
+pub use organization::{Communication, InboundConnector, Organization};
 
 /// Everything that Entra and Exchange know of the tenant.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub struct Directory {
     pub apps: Vec<App>,
     /// Its mailboxes.
     pub mailboxes: Vec<Mailbox>,
+    /// Its domains and connectors.
+    pub organization: Organization,
 }
 
 /// A tenant.
@@ -77,6 +83,9 @@ pub struct Mailbox {
 impl App {
     /// The role of the classic set-up: with it, Exchange asks for FullAccess on the mailbox.
     pub const SMTP_SEND_AS_APP: &str = "SMTP.SendAsApp";
+
+    /// The role for Graph, and under the same name for High Volume Email.
+    pub const MAIL_SEND: &str = "Mail.Send";
 
     /// An app with one client secret and no permission at all.
     pub fn with_secret(client_id: &str, secret: &str) -> Self {

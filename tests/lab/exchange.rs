@@ -1,11 +1,13 @@
-//! A submission server that speaks as Exchange Online does on port 587, really checks what it is
+//! A server that speaks as Exchange Online does on port 587, or as another way in, really checks what it is
 //! shown, keeps what it takes, and misbehaves when told to.
 
 mod access;
+mod attribution;
 mod command;
 mod fault;
 mod framing;
 mod header;
+mod kind;
 mod limits;
 mod message;
 mod reply;
@@ -25,7 +27,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 
-use super::authority::Certificates;
+use super::authority::{Certificates, Clients};
 use super::directory::Directory;
 use super::event::Event;
 use super::faults::{Faults, Span};
@@ -33,6 +35,7 @@ use super::listen;
 use super::token::Mint;
 pub use access::Refused;
 pub use fault::{Act, ExchangeFault, Phase};
+pub use kind::Kind;
 pub use limits::Limits;
 pub use message::{Body, Envelope, Message, Recipient, Transfer};
 pub use seen::{Counters, SignIn};
@@ -53,7 +56,9 @@ pub struct Exchange {
 
 /// What the handle and the connections share.
 pub(super) struct Inner {
+    pub(super) kind: Kind,
     pub(super) name: String,
+    pub(super) clients: Arc<Clients>,
     pub(super) certificates: Certificates,
     pub(super) directory: Arc<watch::Sender<Directory>>,
     pub(super) mint: Arc<Mint>,
@@ -75,15 +80,18 @@ struct Settings {
 
 impl Inner {
     pub(super) fn new(
+        kind: Kind,
         name: String,
-        certificates: Certificates,
+        (clients, certificates): (Arc<Clients>, Certificates),
         directory: Arc<watch::Sender<Directory>>,
         mint: Arc<Mint>,
         events: broadcast::Sender<Event>,
         limits: Limits,
     ) -> Self {
         Self {
+            kind,
             name,
+            clients,
             certificates,
             directory,
             mint,

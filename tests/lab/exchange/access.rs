@@ -1,19 +1,22 @@
 //! Whether somebody who shows this user and token may send from this mailbox.
 
+mod services;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::lab::directory::{App, Directory, Mailbox, matches};
-use crate::lab::token::{Invalid, Mint};
+use crate::lab::token::{Claims, Invalid, Mint};
+pub(super) use services::{admit_to_communication, admit_to_high_volume};
 
 /// Audiences that Exchange takes for its own.
 const AUDIENCES: [&str; 3] =
     ["https://outlook.office365.com", "https://outlook.office.com", "00000002-0000-0ff1-ce00-000000000000"];
 
-/// Who was let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who was let in; on port 25, nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Admitted {
     /// The mailbox's primary address.
     pub(super) mailbox: String,
@@ -54,6 +57,12 @@ pub enum Refused {
     /// SMTP AUTH is off for the mailbox.
     #[error("SmtpClientAuthentication is disabled for the mailbox")]
     DisabledForMailbox,
+    /// High Volume Email wants a token that lasts ten minutes more.
+    #[error("the token ends within ten minutes")]
+    EndsSoon,
+    /// The token has no `Mail.Send`, or the app no access to High Volume Email accounts.
+    #[error("no Mail.Send in the token, or no Add-HVEAppAccess, for {0}")]
+    NoHighVolumeAccess(String),
     /// A user name and a password were shown, and the mailbox has no password or another one.
     #[error("basic authentication")]
     Password,
@@ -84,14 +93,7 @@ pub(super) fn admit(
     token: &str,
     now: Timestamp,
 ) -> Result<Admitted, Refused> {
-    let claims = mint.verify(token, now)?;
-    if !AUDIENCES.contains(&claims.aud.trim_end_matches('/')) {
-        return Err(Refused::Audience(claims.aud));
-    }
-    if claims.tid != directory.tenant.id {
-        return Err(Refused::Tenant(claims.tid));
-    }
-    let app = directory.app(&claims.appid).filter(|app| app.enabled).ok_or(Refused::App(claims.appid))?;
+    let (claims, app) = known_app(directory, mint, token, now)?;
     let mailbox = directory.mailbox(user).ok_or_else(|| Refused::Mailbox(user.to_owned()))?;
     let holds = |ids: &[String]| ids.iter().any(|id| id.eq_ignore_ascii_case(&app.client_id));
     if claims.roles.iter().any(|role| role == App::SMTP_SEND_AS_APP) {
@@ -103,6 +105,25 @@ pub(super) fn admit(
     }
     enabled(directory, mailbox)?;
     Ok(Admitted { mailbox: mailbox.address.clone(), client_id: app.client_id.clone() })
+}
+
+/// Checks what holds wherever a token for Exchange is shown: that it is in force, and whose it is.
+fn known_app<'a>(
+    directory: &'a Directory,
+    mint: &Mint,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Claims, &'a App), Refused> {
+    let claims = mint.verify(token, now)?;
+    if !AUDIENCES.contains(&claims.aud.trim_end_matches('/')) {
+        return Err(Refused::Audience(claims.aud));
+    }
+    if claims.tid != directory.tenant.id {
+        return Err(Refused::Tenant(claims.tid));
+    }
+    let app = directory.app(&claims.appid).filter(|app| app.enabled);
+    let app = app.ok_or_else(|| Refused::App(claims.appid.clone()))?;
+    Ok((claims, app))
 }
 
 /// Checks a password, where the mailbox lets one in at all.

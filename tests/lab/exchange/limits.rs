@@ -1,17 +1,22 @@
-//! Exchange's limits on one mailbox (fact sheet B): connections, messages a minute, recipients a
-//! day. Decided from a clock that is handed in.
+//! The limits on one mailbox (fact sheet B and D): connections, messages a minute and an hour,
+//! recipients a day. Decided from a clock that is handed in.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::kind::Kind;
+
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The limits in force; `None` lifts one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages a minute and mailbox. More are not refused: their reply waits.
+    /// Messages a minute and mailbox. Exchange does not refuse more: their reply waits.
     pub messages_per_minute: Option<u32>,
+    /// The same an hour.
+    pub messages_per_hour: Option<u32>,
     /// Connections signed in to one mailbox at the same time. Messages on more are refused, 432.
     pub connections: Option<u32>,
     /// Recipients of one message.
@@ -26,6 +31,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             messages_per_minute: Some(30),
+            messages_per_hour: None,
             connections: Some(3),
             recipients_per_message: Some(500),
             recipients_per_day: Some(10_000),
@@ -35,10 +41,27 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Those of such a server where nobody asked for others.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Submission | Kind::Consumer => Self::default(),
+            Kind::AzureCommunicationServices => Self {
+                messages_per_hour: Some(100),
+                connections: None,
+                recipients_per_message: Some(50),
+                recipients_per_day: None,
+                message_bytes: 10 * 1024 * 1024,
+                ..Self::default()
+            },
+            Kind::HighVolumeEmail | Kind::MailProtection | Kind::Plaintext => Self::lifted(),
+        }
+    }
+
     /// Everything lifted but the size.
     pub fn lifted() -> Self {
         Self {
             messages_per_minute: None,
+            messages_per_hour: None,
             connections: None,
             recipients_per_message: None,
             recipients_per_day: None,
@@ -83,7 +106,7 @@ impl Usage {
 
     /// Judges a message to so many recipients, and counts it where it is taken.
     pub(super) fn judge(&mut self, limits: &Limits, recipients: usize, now: Instant) -> Verdict {
-        while self.messages.front().is_some_and(|&at| now.duration_since(at) >= MINUTE) {
+        while self.messages.front().is_some_and(|&at| now.duration_since(at) >= HOUR) {
             self.messages.pop_front();
         }
         while self.recipients.front().is_some_and(|&(at, _)| now.duration_since(at) >= DAY) {
@@ -96,11 +119,16 @@ impl Usage {
         if limits.recipients_per_day.is_some_and(|most| today + recipients > most) {
             return Verdict::Quota;
         }
-        let full = limits.messages_per_minute.is_some_and(|most| self.messages.len() >= most as usize);
-        if let Some(first) = self.messages.front().filter(|_| full) {
-            return Verdict::Wait(MINUTE.saturating_sub(now.duration_since(*first)));
+        let spans = [(limits.messages_per_minute, MINUTE), (limits.messages_per_hour, HOUR)];
+        // the one that must have aged before another may come
+        let wait = spans.into_iter().filter_map(|(most, span)| {
+            let at = self.messages.iter().rev().nth((most? as usize).saturating_sub(1))?;
+            span.checked_sub(now.duration_since(*at)).filter(|wait| !wait.is_zero())
+        });
+        if let Some(wait) = wait.max() {
+            return Verdict::Wait(wait);
         }
-        if limits.messages_per_minute.is_some() {
+        if spans.iter().any(|(most, _)| most.is_some()) {
             self.messages.push_back(now);
         }
         if limits.recipients_per_day.is_some() {
@@ -124,6 +152,16 @@ mod tests {
         assert_eq!(usage.judge(&limits, 1, at(30)), Verdict::Wait(Duration::from_secs(30)));
         assert_eq!(usage.judge(&limits, 1, at(60)), Verdict::Take);
         assert_eq!(usage.judge(&limits, 1, at(60)), Verdict::Wait(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn the_hour_counts_beside_the_minute() {
+        let limits = Limits { messages_per_hour: Some(2), ..Limits::default() };
+        let (mut usage, start) = (Usage::default(), Instant::now());
+        assert_eq!(usage.judge(&limits, 1, start), Verdict::Take);
+        assert_eq!(usage.judge(&limits, 1, start + 2 * MINUTE), Verdict::Take);
+        assert_eq!(usage.judge(&limits, 1, start + 4 * MINUTE), Verdict::Wait(HOUR - 4 * MINUTE));
+        assert_eq!(usage.judge(&limits, 1, start + HOUR), Verdict::Take);
     }
 
     #[test]

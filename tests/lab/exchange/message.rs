@@ -17,9 +17,9 @@ pub struct Message {
     pub connection: u64,
     /// The version of TLS that it came through.
     pub tls: &'static str,
-    /// The mailbox that was signed in to.
+    /// The mailbox, or user name, that was signed in to; empty where nobody signs in.
     pub mailbox: String,
-    /// The client id of the app that signed in; empty where somebody did so by password.
+    /// The client id of the app that signed in; empty where none did.
     pub client_id: String,
     /// The envelope.
     pub envelope: Envelope,

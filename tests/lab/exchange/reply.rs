@@ -1,7 +1,14 @@
 //! Every reply that the lab's Exchange gives by itself, in the words of the fact sheet (B and C).
 
+mod routes;
+
 use crate::lab::stamp;
 use jiff::Timestamp;
+
+pub(super) use routes::{
+    bad_token_data, internal_only, no_direct_send, queued, relay_denied, token_ends_soon, too_fast,
+    unable_to_relay,
+};
 
 /// A reply: a code and one or more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +62,18 @@ pub(super) fn greeting(host: &Host) -> Reply {
     Reply::new(220, format!("{name} Microsoft ESMTP MAIL Service ready at {now} [{session}]"))
 }
 
-/// EHLO's list without the extensions in `without`, and the keywords that it leaves out.
+/// EHLO's list without the extensions in `without`, and the keywords that it leaves out; within TLS with
+/// mechanisms, else with STARTTLS.
 pub(super) fn hello(
     host: &Host,
     size: u64,
-    tls: bool,
+    mechanisms: Option<&str>,
     without: impl Fn(&str) -> bool,
 ) -> (Reply, Vec<&'static str>) {
-    let third = if tls { ("AUTH", " LOGIN XOAUTH2".to_owned()) } else { ("STARTTLS", String::new()) };
+    let third = match mechanisms {
+        Some(mechanisms) => ("AUTH", format!(" {mechanisms}")),
+        None => ("STARTTLS", String::new()),
+    };
     let list = [
         ("SIZE", format!(" {size}")),
         ("PIPELINING", String::new()),
@@ -307,7 +318,11 @@ mod tests {
     }
 
     fn list(tls: bool) -> String {
-        hello(&host(), 157_286_400, tls, |_| false).0.wire_lines().collect::<Vec<_>>().join("\n")
+        hello(&host(), 157_286_400, tls.then_some("LOGIN XOAUTH2"), |_| false)
+            .0
+            .wire_lines()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]
@@ -337,6 +352,14 @@ mod tests {
             recipient_ok(),
             chunk_ok(1),
             taken("<a@b>", &host),
+            queued("<a@b>", 1, &host),
+            token_ends_soon(),
+            bad_token_data(),
+            internal_only(),
+            relay_denied(&host),
+            unable_to_relay(),
+            no_direct_send(&host),
+            too_fast(),
             reset(),
             noop(),
             cannot_verify(),

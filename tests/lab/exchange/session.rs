@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use tokio::net::TcpStream;
 
 use super::Inner;
+use super::attribution::Client;
 use super::command::{BadCommand, Command};
 use super::fault::{ExchangeFault, Phase};
 use super::reply::{self, Host};
@@ -32,6 +33,7 @@ struct Session {
     wire: Wire,
     number: u64,
     host: Host,
+    client: Client,
     transcript: Arc<Mutex<Transcript>>,
     greeted: bool,
     starttls_hidden: bool,
@@ -63,10 +65,11 @@ pub(super) async fn run(inner: Arc<Inner>, stream: TcpStream, implicit_tls: bool
         seen.counters.open += 1;
     });
     let _open = Open(Arc::clone(&inner));
+    let address = stream.peer_addr().ok().map(|peer| peer.ip());
     let host = Host {
         name: format!("LABP000CA0001.{}", inner.name),
         session: stamp::hex_id(),
-        peer: stream.peer_addr().map_or_else(|_gone| "unknown".to_owned(), |peer| peer.ip().to_string()),
+        peer: address.map_or_else(|| "unknown".to_owned(), |address| address.to_string()),
     };
     let mut session = Session {
         wire: Wire::new(stream, inner.settings().idle, inner.settings().session),
@@ -74,6 +77,7 @@ pub(super) async fn run(inner: Arc<Inner>, stream: TcpStream, implicit_tls: bool
         inner,
         number,
         host,
+        client: Client { names: Vec::new(), address },
         greeted: false,
         starttls_hidden: false,
         withheld: Vec::new(),
@@ -177,7 +181,9 @@ impl Session {
         if !extended {
             return self.say(&reply::helo(&self.host)).await;
         }
-        self.starttls_hidden = self.tls.is_none() && self.strikes(&ExchangeFault::NoStartTls);
+        let kind = self.inner.kind;
+        self.starttls_hidden =
+            self.tls.is_none() && (!kind.offers_starttls() || self.strikes(&ExchangeFault::NoStartTls));
         let (inner, number) = (&self.inner, self.number);
         let without = |keyword: &str| {
             let named = inner.faults.strike(number, |fault| {
@@ -187,10 +193,13 @@ impl Session {
                     None
                 }
             });
-            named.is_some() || (self.starttls_hidden && keyword == "STARTTLS")
+            named.is_some()
+                || (self.starttls_hidden && keyword == "STARTTLS")
+                || (!kind.wants_login() && keyword == "AUTH")
         };
         let size = self.inner.settings().limits.message_bytes;
-        let (reply, withheld) = reply::hello(&self.host, size, self.tls.is_some(), without);
+        let mechanisms = self.tls.map(|_| kind.mechanisms().join(" "));
+        let (reply, withheld) = reply::hello(&self.host, size, mechanisms.as_deref(), without);
         self.withheld = withheld;
         self.say(&reply).await
     }

@@ -1,6 +1,7 @@
 //! What Exchange looks at when a whole message is there.
 
 use super::header;
+use super::kind::Kind;
 use super::message::{Body, Envelope};
 use super::reply::{self, Host, Reply};
 use crate::lab::directory::Mailbox;
@@ -17,31 +18,40 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    /// Whether the mailbox may send this. MAIL FROM and From must both be its own, or granted; the
-    /// null sender is left to From, since nothing says what the real server does with it.
-    pub(super) fn judge(&self, mailbox: &Mailbox, host: &Host) -> Result<(), Reply> {
+    /// Whether anybody may send this.
+    pub(super) fn judge_form(&self) -> Result<(), Reply> {
         if self.too_large {
             return Err(reply::too_large());
         }
         if self.bare && self.envelope.body != Body::BinaryMime {
             return Err(reply::bare_linefeeds());
         }
+        if self.authors().is_empty() {
+            return Err(reply::no_from());
+        }
+        Ok(())
+    }
+
+    fn authors(&self) -> Vec<String> {
+        header::addresses(&header::field(&self.content, "From").unwrap_or_default())
+    }
+
+    /// Whether the mailbox may send this. MAIL FROM and From must both be its own, or granted; the
+    /// null sender is left to From, since nothing says what the real server does with it.
+    pub(super) fn judge(&self, mailbox: &Mailbox, host: &Host) -> Result<(), Reply> {
         if self.envelope.sender.as_ref().is_some_and(|sender| !mailbox.sends_as(sender)) {
             return Err(reply::no_permission_to_send_as());
         }
-        let authors = header::addresses(&header::field(&self.content, "From").unwrap_or_default());
-        if authors.is_empty() {
-            return Err(reply::no_from());
-        }
-        match authors.iter().find(|author| !mailbox.sends_as(author)) {
+        match self.authors().iter().find(|author| !mailbox.sends_as(author)) {
             Some(foreign) => Err(reply::send_as_denied(&mailbox.address, foreign, host)),
             None => Ok(()),
         }
     }
 
     /// The id in the 250: the message's own, or one for it.
-    pub(super) fn id(&self, host: &Host) -> String {
-        let own = header::field(&self.content, "Message-ID").filter(|id| !id.is_empty());
+    pub(super) fn id(&self, kind: Kind, host: &Host) -> String {
+        let own = header::field(&self.content, "Message-ID");
+        let own = own.filter(|id| kind != Kind::Consumer && !id.is_empty());
         let id = own.unwrap_or_else(|| format!("<{}@{}>", crate::lab::stamp::hex_id(), host.name));
         id.chars().filter(char::is_ascii_graphic).take(256).collect()
     }
@@ -61,7 +71,7 @@ mod tests {
             ..Submission::default()
         };
         change(&mut submission);
-        match submission.judge(&mailbox, &host) {
+        match submission.judge_form().and_then(|()| submission.judge(&mailbox, &host)) {
             Ok(()) => "taken".to_owned(),
             Err(reply) => reply.wire_lines().next().unwrap_or_default().chars().take(10).collect(),
         }

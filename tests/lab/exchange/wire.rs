@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -195,6 +196,14 @@ impl Wire {
         };
         self.stream = Stream::Tls(Box::new(stream));
         Ok(version)
+    }
+
+    /// The certificates that the client showed, its own first.
+    pub(super) fn shown_certificates(&self) -> &[CertificateDer<'static>] {
+        match &self.stream {
+            Stream::Tls(stream) => stream.get_ref().1.peer_certificates().unwrap_or_default(),
+            Stream::Plain(_) | Stream::Gone => &[],
+        }
     }
 
     /// Closes in order: close_notify within TLS, then FIN.

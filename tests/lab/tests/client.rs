@@ -8,15 +8,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::PATIENCE;
-use crate::lab::{DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, Form, Lab};
+use crate::lab::{
+    ClientCertificate, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, Form, Lab,
+};
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -58,10 +61,29 @@ impl Client {
     }
 
     pub(super) async fn start_tls(self, lab: &Lab, name: &str) -> std::io::Result<Self> {
-        let stream = connector(lab.exchange().ca_pem())
+        self.start_tls_by(connector(lab.exchange().ca_pem()), name).await
+    }
+
+    async fn start_tls_by(self, connector: TlsConnector, name: &str) -> std::io::Result<Self> {
+        let stream = connector
             .connect(ServerName::try_from(name.to_owned()).unwrap(), self.stream.into_inner())
             .await?;
         Ok(Self { stream: BufReader::new(Box::new(stream)) })
+    }
+
+    /// Connects and goes as far as the second EHLO, showing this certificate.
+    pub(super) async fn certified(lab: &Lab, certificate: &ClientCertificate) -> Self {
+        let mut client = Self::dial(lab).await;
+        client.hear().await.unwrap();
+        client.ask("EHLO client.test").await;
+        client.ask("STARTTLS").await;
+        let chain = vec![CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(certificate.key.expose_secret().as_bytes()).unwrap();
+        let config = trusting(lab.exchange().ca_pem()).with_client_auth_cert(chain, key).unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut client = client.start_tls_by(connector, "smtp.lab.test").await.unwrap();
+        client.ask("EHLO client.test").await;
+        client
     }
 
     /// Writes bytes as they are.
@@ -140,15 +162,17 @@ pub(super) fn usual_response(lab: &Lab) -> String {
 }
 
 pub(super) fn connector(ca_pem: &str) -> TlsConnector {
+    TlsConnector::from(Arc::new(trusting(ca_pem).with_no_client_auth()))
+}
+
+fn trusting(ca_pem: &str) -> rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
 }
 
 /// An HTTP answer.

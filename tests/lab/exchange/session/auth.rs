@@ -1,4 +1,4 @@
-//! AUTH (RFC 4954) with the mechanisms XOAUTH2 and, where a mailbox has a password, LOGIN.
+//! AUTH (RFC 4954) with the mechanisms XOAUTH2 and, where a password may be let in, LOGIN and PLAIN.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::Session;
 use crate::lab::event::Event;
 use crate::lab::exchange::access::{self, Admitted, Refused};
 use crate::lab::exchange::fault::{ExchangeFault, Phase};
+use crate::lab::exchange::kind::Kind;
 use crate::lab::exchange::seen::SignIn;
 use crate::lab::exchange::wire::Ended;
 use crate::lab::exchange::{Inner, reply};
@@ -46,7 +47,7 @@ impl Session {
         if self.misbehaves(Phase::Auth).await? {
             return Ok(());
         }
-        if self.tls.is_none() || !["XOAUTH2", "LOGIN"].contains(&mechanism) {
+        if self.tls.is_none() || !self.inner.kind.mechanisms().contains(&mechanism) {
             return self.say(&reply::unrecognized_mechanism()).await;
         }
         if !self.greeted {
@@ -58,7 +59,11 @@ impl Session {
         if length > 510 && self.strikes(&ExchangeFault::BareAuth) {
             return self.say(&reply::auth_line_too_long()).await;
         }
-        if mechanism == "LOGIN" { self.login(initial).await } else { self.xoauth2(initial).await }
+        match mechanism {
+            "LOGIN" => self.login(initial).await,
+            "PLAIN" => self.plain(initial).await,
+            _ => self.xoauth2(initial).await,
+        }
     }
 
     async fn xoauth2(&mut self, initial: Option<String>) -> Result<(), Ended> {
@@ -74,7 +79,11 @@ impl Session {
             Ok((user, _)) if challenge => (Some(user), Err(Refused::Ordered)),
             Ok((user, token)) => {
                 let directory = self.inner.directory.borrow();
-                let verdict = access::admit(&directory, &self.inner.mint, &user, &token, Timestamp::now());
+                let admit = match self.inner.kind {
+                    Kind::HighVolumeEmail => access::admit_to_high_volume,
+                    _ => access::admit,
+                };
+                let verdict = admit(&directory, &self.inner.mint, &user, &token, Timestamp::now());
                 (Some(user), verdict)
             }
             Err(refused) => (None, Err(refused)),
@@ -102,12 +111,38 @@ impl Session {
             |base64: String| STANDARD.decode(base64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let (user, password) = (text(user), text(password));
         let verdict = match (&user, &password) {
-            (Some(user), Some(password)) => {
-                access::admit_by_password(&self.inner.directory.borrow(), user, password)
-            }
+            (Some(user), Some(password)) => self.check_password(user, password),
             _ => Err(Refused::Password),
         };
         self.decide(user, verdict).await
+    }
+
+    /// RFC 4616: who is meant (nobody else), who it is, and the password.
+    async fn plain(&mut self, initial: Option<String>) -> Result<(), Ended> {
+        let response = match initial {
+            Some(response) => response,
+            None => self.ask("").await?,
+        };
+        if response == "*" {
+            return self.say(&reply::cancelled()).await;
+        }
+        let text = STANDARD.decode(response).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let parts = text.as_deref().map(|text| text.split('\0').collect::<Vec<_>>());
+        let (user, verdict) = match parts.as_deref() {
+            Some(["", user, password]) => (Some((*user).to_owned()), self.check_password(user, password)),
+            Some(_) | None => (None, Err(Refused::Malformed)),
+        };
+        self.decide(user, verdict).await
+    }
+
+    fn check_password(&self, user: &str, password: &str) -> Result<Admitted, Refused> {
+        let directory = self.inner.directory.borrow();
+        match self.inner.kind {
+            Kind::AzureCommunicationServices => {
+                access::admit_to_communication(&directory, user, password, Timestamp::now())
+            }
+            _ => access::admit_by_password(&directory, user, password),
+        }
     }
 
     async fn decide(
@@ -137,6 +172,11 @@ impl Session {
                 &self.host,
                 "SmtpClientAuthentication is disabled for the Mailbox. Visit https://aka.ms/smtp_auth_disabled for more information.",
             ),
+            Err(Refused::EndsSoon) => reply::token_ends_soon(),
+            Err(Refused::Malformed) if self.inner.kind == Kind::HighVolumeEmail => reply::bad_token_data(),
+            Err(Refused::Password) if self.inner.kind == Kind::AzureCommunicationServices => {
+                reply::unsuccessful(&self.host)
+            }
             Err(Refused::Password) => {
                 reply::unsuccessful_because(&self.host, "basic authentication is disabled.")
             }
@@ -149,6 +189,7 @@ impl Session {
                 | Refused::Mailbox(_)
                 | Refused::NoFullAccess(_)
                 | Refused::OutOfScope(_)
+                | Refused::NoHighVolumeAccess(_)
                 | Refused::Ordered,
             ) => reply::unsuccessful(&self.host),
         };

@@ -60,6 +60,7 @@ impl Session {
                 self.note(format!("TLS ({version})"));
                 self.inner.seen.send_modify(|seen| seen.counters.handshakes += 1);
                 self.tls = Some(version);
+                self.client.names = self.inner.clients.names(self.wire.shown_certificates());
                 // RFC 3207 section 4.2: what was learned before is forgotten
                 self.greeted = false;
                 Ok(())

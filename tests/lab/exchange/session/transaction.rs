@@ -10,6 +10,7 @@ use crate::lab::directory::matches;
 use crate::lab::event::Event;
 use crate::lab::exchange::fault::{ExchangeFault, Phase};
 use crate::lab::exchange::framing::Framing;
+use crate::lab::exchange::kind::Kind;
 use crate::lab::exchange::limits::Verdict;
 use crate::lab::exchange::message::{Body, Envelope, Message, Recipient, Transfer};
 use crate::lab::exchange::reply::{self, Reply};
@@ -28,9 +29,12 @@ impl Session {
         if self.misbehaves(Phase::Mail).await? {
             return Ok(());
         }
+        let kind = self.inner.kind;
         let reply = match () {
-            () if self.tls.is_none() => reply::starttls_first(),
-            () if self.account.is_none() => reply::not_authenticated(&self.host, self.refusal.as_deref()),
+            () if kind.wants_login() && self.tls.is_none() => reply::starttls_first(),
+            () if kind.wants_login() && self.account.is_none() => {
+                reply::not_authenticated(&self.host, self.refusal.as_deref())
+            }
             () if !self.greeted => reply::hello_first(),
             () if self.transaction.is_some() => reply::sender_already(),
             () if envelope.size.is_some_and(|size| size > self.inner.settings().limits.message_bytes) => {
@@ -65,6 +69,7 @@ impl Session {
             return self.say(&reply::bad_arguments()).await;
         }
         let most = self.inner.settings().limits.recipients_per_message;
+        let unreachable = self.may_reach(&recipient.address);
         let reply = match &mut self.transaction {
             None => reply::mail_first(),
             Some(transaction) => {
@@ -73,6 +78,8 @@ impl Session {
                     reply::too_many_recipients()
                 } else if needs_smtputf8(Some(&recipient.address), envelope) {
                     reply::address_needs_smtputf8()
+                } else if let Err(reply) = unreachable {
+                    reply
                 } else {
                     envelope.recipients.push(recipient);
                     reply::recipient_ok()
@@ -80,6 +87,16 @@ impl Session {
             }
         };
         self.say(&reply).await
+    }
+
+    fn may_reach(&self, recipient: &str) -> Result<(), Reply> {
+        let organization = &self.inner.directory.borrow().organization;
+        let sender = self.transaction.as_ref().and_then(|one| one.submission.envelope.sender.as_deref());
+        match self.inner.kind {
+            Kind::HighVolumeEmail if !organization.is_internal(recipient) => Err(reply::internal_only()),
+            Kind::MailProtection => self.client.may_reach(organization, sender, recipient, &self.host),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn data(&mut self) -> Result<(), Ended> {
@@ -172,7 +189,11 @@ impl Session {
         if let Err(reply) = self.admit(&submission).await? {
             return self.say(&reply).await;
         }
-        let reply = reply::taken(&submission.id(&self.host), &self.host);
+        let id = submission.id(self.inner.kind, &self.host);
+        let reply = match self.inner.kind {
+            Kind::MailProtection => reply::queued(&id, submission.content.len(), &self.host),
+            _ => reply::taken(&id, &self.host),
+        };
         self.keep(submission, transfer);
         if self.misbehaves(Phase::AfterDotAccepted).await? {
             return Ok(());
@@ -181,10 +202,19 @@ impl Session {
     }
 
     async fn admit(&mut self, submission: &Submission) -> Result<Result<(), Reply>, Ended> {
+        if let Err(reply) = submission.judge_form() {
+            return Ok(Err(reply));
+        }
+        let kind = self.inner.kind;
         let Some(address) = self.account.as_ref().map(|account| account.admitted.mailbox.clone()) else {
-            return Ok(Err(reply::not_authenticated(&self.host, None)));
+            return Ok(if kind.wants_login() {
+                Err(reply::not_authenticated(&self.host, None))
+            } else {
+                Ok(())
+            });
         };
         let judged = match self.inner.directory.borrow().mailbox(&address) {
+            _ if kind == Kind::AzureCommunicationServices => Ok(()), // it knows no mailboxes
             Some(mailbox) => submission.judge(mailbox, &self.host),
             None => Err(reply::unsuccessful(&self.host)), // it was deleted meanwhile
         };
@@ -207,6 +237,10 @@ impl Session {
                     return Ok(Err(reply::too_many_connections(&self.host)));
                 }
                 Verdict::Quota => return Ok(Err(reply::quota_exceeded(&self.host))),
+                Verdict::Wait(_) if kind == Kind::AzureCommunicationServices => {
+                    self.inner.seen.send_modify(|seen| seen.counters.throttled += 1);
+                    return Ok(Err(reply::too_fast()));
+                }
                 Verdict::Wait(time) => {
                     if !waited {
                         self.inner.seen.send_modify(|seen| seen.counters.throttled += 1);
@@ -220,7 +254,7 @@ impl Session {
     }
 
     fn keep(&self, submission: Submission, transfer: Transfer) {
-        let Some(account) = &self.account else { return };
+        let admitted = self.account.as_ref().map(|account| account.admitted.clone()).unwrap_or_default();
         let mut kept = None;
         self.inner.seen.send_modify(|seen| {
             seen.counters.messages += 1;
@@ -229,8 +263,8 @@ impl Session {
                 time: Timestamp::now(),
                 connection: self.number,
                 tls: self.tls.unwrap_or("none"),
-                mailbox: account.admitted.mailbox.clone(),
-                client_id: account.admitted.client_id.clone(),
+                mailbox: admitted.mailbox,
+                client_id: admitted.client_id,
                 envelope: submission.envelope,
                 transfer,
                 content: submission.content,
