@@ -1,5 +1,7 @@
 //! From a host's name to a verified TLS connection, each step with its deadline and its own fault.
 
+mod environment;
+mod proxy;
 mod resolver;
 
 use std::net::SocketAddr;
@@ -14,6 +16,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+pub use environment::Proxies;
+pub use proxy::{InvalidProxy, Proxy, tunnel};
 pub use resolver::Resolver;
 
 use crate::fault::{Fault, Peer, Phase};
@@ -53,7 +57,20 @@ impl Deadline {
 }
 
 /// Resolves the peer's name and connects to the first of its addresses that answers, IPv4 and
-/// IPv6 in turn.
+/// IPv6 in turn; or has the proxy do so, where there is one. Each step ends at the deadline.
+pub async fn connect_through(
+    resolver: &Resolver,
+    peer: &Peer,
+    proxy: Option<&Proxy>,
+    deadline: Deadline,
+) -> Result<TcpStream, Fault> {
+    match proxy {
+        Some(proxy) => proxy::connect(resolver, peer, proxy, deadline).await,
+        None => connect(resolver, peer, deadline).await,
+    }
+}
+
+/// The same without a proxy.
 pub async fn connect(resolver: &Resolver, peer: &Peer, deadline: Deadline) -> Result<TcpStream, Fault> {
     let addresses = deadline.bound(Phase::Name, resolver.addresses(peer)).await?;
     first_of(&addresses, deadline).await

@@ -1,10 +1,15 @@
 //! What can go wrong between a host's name and its first octet of TLS, and what each means.
 
+mod proxy;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use mail_egress_diagnosis::{Diagnosis, local, reason};
+
+use crate::dial::{InvalidProxy, Proxy};
+pub use proxy::ProxyTrouble;
 
 /// Where a connection goes. `Display` is `host:port`, with brackets around an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +73,22 @@ pub enum Fault {
     /// What was said is not the protocol that was expected.
     #[error("{0}")]
     Protocol(String),
+    /// The proxy on the way gave none.
+    #[error("the proxy {proxy} {trouble}")]
+    Proxy {
+        /// Which one.
+        proxy: Proxy,
+        /// What it said, or why it said nothing.
+        trouble: ProxyTrouble,
+    },
+    /// What was to name the proxy does not.
+    #[error("{named_by} {why}")]
+    ProxyInvalid {
+        /// The variable or field.
+        named_by: String,
+        /// What is wrong with it.
+        why: InvalidProxy,
+    },
 }
 
 /// What is being waited for.
@@ -77,6 +98,8 @@ pub enum Phase {
     Name,
     /// The TCP connection.
     Connection,
+    /// The proxy's answer, which it gives once it has reached the peer.
+    Proxy,
     /// The end of the TLS handshake.
     Handshake,
     /// The answer to what was asked.
@@ -88,6 +111,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Name => "answer of the name servers",
             Self::Connection => "TCP connection",
+            Self::Proxy => "answer of the proxy",
             Self::Handshake => "TLS handshake",
             Self::Answer => "whole answer",
         })
@@ -107,6 +131,8 @@ impl Fault {
             | Self::CertificateTime(_)
             | Self::Tls(_) => reason::ENTRA_TLS_FAILED,
             Self::Protocol(_) => reason::TOKEN_UNUSABLE,
+            Self::Proxy { trouble, .. } => trouble.reason(),
+            Self::ProxyInvalid { .. } => reason::PROXY_INVALID,
         };
         let found = local(reason);
         let found = match self {
@@ -128,7 +154,9 @@ impl Fault {
             | Self::Unreachable(_)
             | Self::Timeout { .. }
             | Self::Closed(_)
-            | Self::Protocol(_) => found,
+            | Self::Protocol(_)
+            | Self::Proxy { .. }
+            | Self::ProxyInvalid { .. } => found,
         };
         self.explain(found, "the login host", peer)
     }
@@ -146,6 +174,8 @@ impl Fault {
             Self::Tls(_) => reason::UPSTREAM_TLS_FAILED,
             Self::Closed(_) => reason::UPSTREAM_CLOSED,
             Self::Protocol(_) => reason::UPSTREAM_PROTOCOL,
+            Self::Proxy { trouble, .. } => trouble.reason(),
+            Self::ProxyInvalid { .. } => reason::PROXY_INVALID,
         };
         self.explain(local(reason), "the relay", peer)
     }

@@ -183,6 +183,26 @@ reasons! {
     SHUTTING_DOWN = "ShuttingDown", Transient, BackOff,
         "the pod is ending", "try again from the pod that follows";
 
+    // the proxy on the way, to Entra or to the relay
+    /// What names the proxy names none that can be used.
+    PROXY_INVALID = "ProxyInvalid", Mendable, WhenMended,
+        "the proxy is not named as it must be", "write it as http://HOST:PORT or socks5://HOST:PORT, without user and password: in spec.proxy of the MailRoute for SMTP, in HTTPS_PROXY for tokens and Graph";
+    /// Nothing answers at the proxy, or it closes, or it takes too long.
+    PROXY_UNREACHABLE = "ProxyUnreachable", Transient, BackOff,
+        "the proxy cannot be reached", "check host and port of the proxy (spec.proxy of the MailRoute for SMTP, HTTPS_PROXY for tokens and Graph), and let the pod reach it: network policy, firewall";
+    /// The proxy's rules do not let us through.
+    PROXY_REFUSED = "ProxyRefused", Mendable, BackOff,
+        "the proxy does not let this connection through", "let the proxy's administrator allow host and port that are named: many proxies allow CONNECT to port 443 alone; or put the host into NO_PROXY";
+    /// 407, or SOCKS5 without a method that we offer.
+    PROXY_WANTS_LOGIN = "ProxyWantsLogin", Mendable, BackOff,
+        "the proxy wants a login, and mail-egress shows no password without TLS", "let the proxy admit the pod by its address";
+    /// The proxy cannot get to the peer.
+    PROXY_FOUND_NO_WAY = "ProxyFoundNoWay", Transient, BackOff,
+        "the proxy cannot reach the host", "check the host and port that are named, and the proxy's own name servers and way out";
+    /// What answers is no proxy of this kind.
+    PROXY_PROTOCOL = "ProxyProtocol", Mendable, BackOff,
+        "what answers is no proxy of this kind", "check whether the proxy speaks HTTP CONNECT (http://) or SOCKS5 (socks5://) at this port, without TLS";
+
     // the way to the relay
     /// DNS gave no address for the relay.
     UPSTREAM_NAME_NOT_FOUND = "UpstreamNameNotFound", Transient, BackOff,
