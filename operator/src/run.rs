@@ -7,7 +7,8 @@ use std::{future::pending, net::SocketAddr, process::ExitCode, sync::Arc, time::
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use kube::{Client, Config};
-use mail_egress_entra::{Limits, TokenClient, dial::Resolver};
+use mail_egress_entra::dial::{Proxies, Resolver};
+use mail_egress_entra::{Limits, TokenClient};
 use tokio::{
     net::TcpListener,
     runtime,
@@ -78,7 +79,8 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
     let resolver = Resolver::system().context("the name service of this machine cannot be used")?;
     // a token is renewed as long as somebody wanted it at the last two looks
     let idle_after = args.resync * 2 + Duration::from_secs(60);
-    let tokens = Arc::new(Tokens::new(TokenClient::new(resolver, Limits::default()), idle_after));
+    let client_of_entra = TokenClient::new(resolver, Limits::default()).through(Proxies::of_environment());
+    let tokens = Arc::new(Tokens::new(client_of_entra, idle_after));
     let (changes, synced) = (Changes::default(), Synced::default());
     let (stores, watching) =
         watches::run(&client, &args.namespace, changes.clone(), synced.clone(), metrics.clone());

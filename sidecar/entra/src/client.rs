@@ -8,7 +8,7 @@ use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, Standar
 use secrecy::ExposeSecret;
 
 use crate::answer::{Grant, Refusal};
-use crate::dial::Resolver;
+use crate::dial::{Proxies, Resolver};
 use crate::error::TokenError;
 use crate::fault::Fault;
 use crate::post::Post;
@@ -36,6 +36,7 @@ impl Default for Limits {
 pub struct TokenClient {
     resolver: Resolver,
     limits: Limits,
+    proxies: Proxies,
 }
 
 /// oauth2's client, which reads Entra's answers by our types.
@@ -48,14 +49,21 @@ type Client = oauth2::Client<
 >;
 
 impl TokenClient {
-    /// A client that finds the login host by `resolver`.
+    /// A client that finds the login host by `resolver`, and goes there by itself.
     #[must_use]
     pub fn new(resolver: Resolver, limits: Limits) -> Self {
-        Self { resolver, limits }
+        Self { resolver, limits, proxies: Proxies::default() }
     }
 
-    /// Asks once. Repeats nothing, follows no redirect, speaks to nobody but `login_url`'s host,
-    /// and to that only after it proved its name. Dropping the future ends the connection.
+    /// The same by the proxy that these name for the login host.
+    #[must_use]
+    pub fn through(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Asks once. Repeats nothing, follows no redirect, speaks to nobody but `login_url`'s host
+    /// (and the proxy on the way), and to that only after it proved its name. Dropping the future ends the connection.
     ///
     /// `now` is the wall clock before the call, from which the token's end is counted.
     ///
@@ -65,7 +73,11 @@ impl TokenClient {
     pub async fn request(&self, request: &TokenRequest, now: Timestamp) -> Result<Token, TokenError> {
         let endpoint = request.validate().map_err(TokenError::invalid)?;
         let tls = tls::client_config(request.ca_bundle.as_deref()).map_err(|e| TokenError::bundle(&e))?;
-        let post = Post::new(&self.resolver, self.limits, tls, &endpoint.peer);
+        let proxy = self
+            .proxies
+            .proxy_for(&endpoint.peer)
+            .map_err(|fault| TokenError::fault(&fault, &endpoint.peer))?;
+        let post = Post::new(&self.resolver, self.limits, tls, &endpoint.peer).through(proxy);
         let Credential::ClientSecret(secret) = &request.credential;
         let answered = Client::new(ClientId::new(request.client_id.clone()))
             .set_auth_type(AuthType::RequestBody)

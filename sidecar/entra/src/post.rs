@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Limits;
-use crate::dial::{self, Deadline, Resolver};
+use crate::dial::{self, Deadline, Proxy, Resolver};
 use crate::error::Head;
 use crate::fault::{Fault, Peer, Phase};
 use crate::https;
@@ -27,12 +27,19 @@ pub(crate) struct Post<'a> {
     limits: Limits,
     tls: Arc<ClientConfig>,
     peer: &'a Peer,
+    proxy: Option<&'a Proxy>,
     head: OnceLock<Head>,
 }
 
 impl<'a> Post<'a> {
     pub(crate) fn new(resolver: &'a Resolver, limits: Limits, tls: ClientConfig, peer: &'a Peer) -> Self {
-        Self { resolver, limits, tls: Arc::new(https::alone(tls)), peer, head: OnceLock::new() }
+        let tls = Arc::new(https::alone(tls));
+        Self { resolver, limits, tls, peer, proxy: None, head: OnceLock::new() }
+    }
+
+    pub(crate) fn through(mut self, proxy: Option<&'a Proxy>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// The head of the answer, as soon as it was there, whatever became of the body.
@@ -49,7 +56,7 @@ impl<'a> Post<'a> {
         let whole = Deadline::after(self.limits.whole);
         let connect = Deadline::after(self.limits.connect).min(whole);
         let request = https::addressed(request.map(|body| Full::new(Bytes::from(body))), self.peer)?;
-        let connection = dial::connect(self.resolver, self.peer, connect).await?;
+        let connection = dial::connect_through(self.resolver, self.peer, self.proxy, connect).await?;
         let connection = dial::handshake(connection, Arc::clone(&self.tls), self.peer, connect).await?;
         whole.bound(Phase::Answer, self.converse(connection, request)).await
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mail_egress_config::{EntraSource, State, Token as FileToken, TokenSource};
 use mail_egress_diagnosis::Diagnosis;
-use mail_egress_entra::dial::Resolver;
+use mail_egress_entra::dial::{Proxies, Resolver};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_entra::schedule::Next;
 use mail_egress_entra::{Credential, Limits, TokenClient, TokenError, TokenRequest};
@@ -173,7 +173,10 @@ async fn fetch(
     now: Timestamp,
 ) -> Result<mail_egress_entra::Token, TokenError> {
     match resolver {
-        Ok(resolver) => TokenClient::new(resolver.clone(), Limits::default()).request(request, now).await,
+        Ok(resolver) => {
+            let client = TokenClient::new(resolver.clone(), Limits::default());
+            client.through(Proxies::of_environment()).request(request, now).await
+        }
         Err(fault) => {
             let peer = Peer { host: request.login_url.clone(), port: 443 };
             Err(TokenError {

@@ -181,7 +181,7 @@ fn certificate(shown: Shown) -> (String, ServerConfig) {
     let names = match shown {
         Shown::WrongName => vec!["elsewhere.test".to_owned()],
         Shown::Valid | Shown::Expired | Shown::NotYetValid => {
-            vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
+            vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "login.test".to_owned()]
         }
     };
     let mut params = CertificateParams::new(names).unwrap();
