@@ -1,5 +1,7 @@
 //! The one place where TLS is chosen: provider, roots and versions.
 
+mod identity;
+
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -7,11 +9,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+pub use identity::{ClientCertificate, InvalidClientCertificate};
+
 /// Longest CA bundle that is read, in octets; the public roots of a Linux distribution are about
 /// 220 KiB.
 pub const MAX_BUNDLE_OCTETS: usize = 512 * 1024;
 
-/// Why no TLS configuration could be made. All but `Provider` are for whoever wrote the bundle.
+/// Why no TLS configuration could be made. All but `Provider` are for whoever wrote the bundle or the
+/// client certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The text holds no certificate; the public roots are not used in its place.
@@ -31,6 +36,9 @@ pub enum TlsError {
         /// The length found.
         octets: usize,
     },
+    /// The client certificate or its key cannot be used.
+    #[error(transparent)]
+    ClientCertificate(#[from] InvalidClientCertificate),
     /// The provider cannot do TLS 1.2 or 1.3: a defect of the build.
     #[error("the TLS provider does not serve TLS 1.2 and 1.3")]
     Provider(#[source] rustls::Error),
@@ -51,16 +59,28 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// well: a private endpoint must not be impersonated by anybody whom a public CA believes. An
 /// empty bundle is therefore an error and not the public roots.
 pub fn client_config(ca_bundle: Option<&str>) -> Result<ClientConfig, TlsError> {
+    client_config_with(ca_bundle, None)
+}
+
+/// The same, with the certificate that is shown to a server which asks for one.
+pub fn client_config_with(
+    ca_bundle: Option<&str>,
+    certificate: Option<ClientCertificate<'_>>,
+) -> Result<ClientConfig, TlsError> {
     let roots = match ca_bundle {
         Some(pem) => bundle(pem)?,
         None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
     };
-    let config = ClientConfig::builder_with_provider(provider())
+    let provider = provider();
+    let identity = certificate.map(|certificate| certificate.resolver(&provider)).transpose()?;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(TlsError::Provider)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .with_root_certificates(roots);
+    Ok(match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity),
+        None => builder.with_no_client_auth(),
+    })
 }
 
 fn bundle(pem: &str) -> Result<RootCertStore, TlsError> {
