@@ -1,9 +1,11 @@
-//! Every rule and limit of the definitions, refused and accepted, without a cluster.
+//! Every rule and limit of the definitions, refused and accepted, without a cluster; and what the pages on
+//! routes show.
 
 // A panic is how a test says no; without the usual harness clippy does not see that this is one.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod cases;
+mod pages;
 mod schema;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -33,7 +35,7 @@ fn main() {
         })
         .collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut trials = Vec::new();
+    let mut trials = pages::trials(&schemas);
     for cases in Cases::read_all(&folder) {
         let schema = &schemas[&cases.kind];
         trials.extend(trials_of(Arc::new(cases), schema));
