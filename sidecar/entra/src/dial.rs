@@ -1,6 +1,7 @@
 //! From a host's name to a verified TLS connection, each step with its deadline and its own fault.
 
 mod environment;
+mod mail_exchanger;
 mod proxy;
 mod resolver;
 
@@ -17,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use environment::Proxies;
+pub use mail_exchanger::{MailExchanger, believed};
 pub use proxy::{InvalidProxy, Proxy, tunnel};
 pub use resolver::Resolver;
 

@@ -1,5 +1,6 @@
 //! What can go wrong between a host's name and its first octet of TLS, and what each means.
 
+mod mx;
 mod proxy;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 
 use crate::dial::{InvalidProxy, Proxy};
+pub use mx::MxTrouble;
 pub use proxy::ProxyTrouble;
 
 /// Where a connection goes. `Display` is `host:port`, with brackets around an IPv6 address.
@@ -35,6 +37,9 @@ pub enum Fault {
     /// The name servers know no address of this name.
     #[error("its name does not resolve")]
     NameNotFound,
+    /// The domain's MX records lead nowhere.
+    #[error("its domain {0}")]
+    Mx(MxTrouble),
     /// The name servers gave no answer, or a useless one.
     #[error("the name servers cannot say: {0}")]
     NameServer(String),
@@ -123,7 +128,7 @@ impl Fault {
     #[must_use]
     pub fn entra(&self, peer: &Peer) -> Diagnosis {
         let reason = match self {
-            Self::NameNotFound | Self::NameServer(_) => reason::ENTRA_NAME_NOT_FOUND,
+            Self::NameNotFound | Self::NameServer(_) | Self::Mx(_) => reason::ENTRA_NAME_NOT_FOUND,
             Self::Refused | Self::Unreachable(_) | Self::Closed(_) => reason::ENTRA_UNREACHABLE,
             Self::Timeout { .. } => reason::ENTRA_TIMEOUT,
             Self::CertificateUntrusted
@@ -150,6 +155,7 @@ impl Fault {
             ),
             Self::NameNotFound
             | Self::NameServer(_)
+            | Self::Mx(_)
             | Self::Refused
             | Self::Unreachable(_)
             | Self::Timeout { .. }
@@ -166,6 +172,7 @@ impl Fault {
     pub fn relay(&self, peer: &Peer) -> Diagnosis {
         let reason = match self {
             Self::NameNotFound | Self::NameServer(_) => reason::UPSTREAM_NAME_NOT_FOUND,
+            Self::Mx(trouble) => trouble.reason(),
             Self::Refused | Self::Unreachable(_) => reason::UPSTREAM_UNREACHABLE,
             Self::Timeout { .. } => reason::UPSTREAM_TIMEOUT,
             Self::CertificateUntrusted => reason::UPSTREAM_CERTIFICATE_UNTRUSTED,

@@ -207,6 +207,12 @@ reasons! {
     /// DNS gave no address for the relay.
     UPSTREAM_NAME_NOT_FOUND = "UpstreamNameNotFound", Transient, BackOff,
         "the relay's name does not resolve", "check the host of the MailRoute and the cluster's DNS";
+    /// The domain has no MX record, or says by it that it takes no mail (RFC 7505).
+    UPSTREAM_MX_MISSING = "UpstreamMxMissing", Mendable, BackOff,
+        "the domain has no MX record to send to", "set spec.directSend.host of the MailRoute to the MX that the Microsoft 365 admin center shows for the domain, or check the domain's name and the cluster's DNS";
+    /// The MX records name none of Microsoft's hosts.
+    UPSTREAM_MX_FOREIGN = "UpstreamMxForeign", Mendable, BackOff,
+        "the domain's MX is not Microsoft's, so nothing was sent there", "set spec.directSend.host of the MailRoute to the MX that the Microsoft 365 admin center shows for the domain, such as contoso-com.mail.protection.outlook.com";
     /// Nothing answers at the relay.
     UPSTREAM_UNREACHABLE = "UpstreamUnreachable", Transient, BackOff,
         "the relay cannot be reached", "let the pod reach it: network policy, firewall, blocked port 587 or 25";

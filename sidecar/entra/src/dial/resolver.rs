@@ -7,16 +7,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, ResolverBuilder, TokioResolver};
 use tokio::time::timeout;
 
-use crate::fault::{Fault, Peer};
+use super::MailExchanger;
+use crate::fault::{Fault, MxTrouble, Peer};
 
 /// Finds addresses. Cheap to clone; keeps at most [`CACHED`] answers.
 #[derive(Clone)]
@@ -38,6 +39,9 @@ const OTHER_FAMILY: Duration = Duration::from_millis(100);
 /// Addresses tried of one name.
 const TRIED: usize = 6;
 
+/// Mail exchangers looked at of one domain.
+const EXCHANGERS: usize = 16;
+
 impl Resolver {
     /// Reads `/etc/hosts` and `/etc/resolv.conf`, once.
     ///
@@ -46,9 +50,24 @@ impl Resolver {
     pub fn system() -> Result<Self, Fault> {
         let builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
             let server = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            asking(server)
+            asking(vec![server])
         });
         Self::new(Hosts::from_system().unwrap_or_default(), builder)
+    }
+
+    /// Reads `/etc/hosts`, once, and asks these name servers in place of those of `/etc/resolv.conf`,
+    /// by UDP and, where an answer is too long for that, by TCP.
+    pub fn with_name_servers(servers: &[SocketAddr]) -> Result<Self, Fault> {
+        let servers = servers.iter().map(|server| {
+            let at_port = |mut connection: ConnectionConfig| {
+                connection.port = server.port();
+                connection
+            };
+            let mut config = NameServerConfig::udp_and_tcp(server.ip());
+            config.connections = config.connections.into_iter().map(at_port).collect();
+            config
+        });
+        Self::new(Hosts::from_system().unwrap_or_default(), asking(servers.collect()))
     }
 
     fn new(hosts: Hosts, mut dns: Builder) -> Result<Self, Fault> {
@@ -73,6 +92,27 @@ impl Resolver {
         let known = self.of_hosts_file(&name);
         let found = if known.is_empty() { self.of_dns(&name).await? } else { known };
         Ok(in_turn(&found).into_iter().map(|ip| SocketAddr::new(ip, peer.port)).collect())
+    }
+
+    /// Who takes the mail of this domain, the most preferred first; at least one. The caller limits
+    /// the time.
+    ///
+    /// # Errors
+    /// When there is no MX record, or a null one alone (RFC 7505), or no answer.
+    pub async fn mail_exchangers(&self, domain: &str) -> Result<Vec<MailExchanger>, Fault> {
+        let mut name = Name::from_utf8(domain).map_err(|_| Fault::NameNotFound)?;
+        // a domain of mail is never one of the cluster's search list
+        name.set_fqdn(true);
+        let found = match self.dns.mx_lookup(name).await {
+            Ok(lookup) => exchangers(&lookup),
+            Err(error) if error.is_no_records_found() => return Err(Fault::Mx(MxTrouble::Missing)),
+            Err(error) => return Err(Fault::NameServer(error.to_string())),
+        };
+        match found.as_slice() {
+            [] => Err(Fault::Mx(MxTrouble::Missing)),
+            [only] if only.host.is_empty() => Err(Fault::Mx(MxTrouble::Null)),
+            _ => Ok(found),
+        }
     }
 
     fn of_hosts_file(&self, name: &Name) -> Vec<IpAddr> {
@@ -111,8 +151,8 @@ impl fmt::Debug for Resolver {
 
 type Builder = ResolverBuilder<TokioRuntimeProvider>;
 
-fn asking(server: NameServerConfig) -> Builder {
-    let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+fn asking(servers: Vec<NameServerConfig>) -> Builder {
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
 }
 
@@ -129,6 +169,21 @@ async fn second(first: Answer, other: impl Future<Output = Answer>) -> (Answer, 
 
 fn addresses(lookup: &Lookup) -> Vec<IpAddr> {
     lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect()
+}
+
+/// In the order of their preference. The null MX has an empty host.
+fn exchangers(lookup: &Lookup) -> Vec<MailExchanger> {
+    let of_record = |data: &RData| match data {
+        RData::MX(mx) => Some(MailExchanger {
+            preference: mx.preference,
+            host: mx.exchange.to_lowercase().to_ascii().trim_end_matches('.').to_owned(),
+        }),
+        _ => None,
+    };
+    let mut found: Vec<_> = lookup.answers().iter().filter_map(|record| of_record(&record.data)).collect();
+    found.sort();
+    found.truncate(EXCHANGERS);
+    found
 }
 
 /// IPv4 and IPv6 in turn, so that one family without a way out costs one attempt.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use hickory_resolver::config::ConnectionConfig;
 use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::rr::rdata::MX;
 use hickory_resolver::proto::rr::{RData, Record};
 use tokio::net::UdpSocket;
 
@@ -14,12 +15,17 @@ use super::*;
 #[derive(Clone, Copy)]
 enum Says {
     Address,
+    Exchangers(&'static [(u16, &'static str)]),
     Code(ResponseCode),
     Nothing,
 }
 
 /// A resolver that knows `login.test` from its hosts file and asks this server for the rest.
 async fn resolver(a: Says, aaaa: Says) -> Resolver {
+    asking_one(move |asked| if asked == RecordType::A { a } else { aaaa }).await
+}
+
+async fn asking_one(says: impl Fn(RecordType) -> Says + Send + 'static) -> Resolver {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut connection = ConnectionConfig::udp();
     connection.port = socket.local_addr().unwrap().port();
@@ -29,15 +35,14 @@ async fn resolver(a: Says, aaaa: Says) -> Resolver {
         let mut packet = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut packet).await {
             let asked = Message::from_vec(&packet[..length]).unwrap();
-            let says = if asked.queries[0].query_type() == RecordType::A { a } else { aaaa };
-            if let Some(answer) = answer(&asked, says) {
+            if let Some(answer) = answer(&asked, says(asked.queries[0].query_type())) {
                 socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
             }
         }
     });
     let mut hosts = Hosts::default();
     hosts.read_hosts_conf("127.0.0.9 login.test # the lab\n".as_bytes()).unwrap();
-    Resolver::new(hosts, asking(server)).unwrap()
+    Resolver::new(hosts, asking(vec![server])).unwrap()
 }
 
 #[tokio::test]
@@ -67,6 +72,12 @@ fn answer(asked: &Message, says: Says) -> Option<Message> {
     match says {
         Says::Nothing => return None,
         Says::Code(code) => answer.metadata.response_code = code,
+        Says::Exchangers(exchangers) => {
+            for (preference, host) in exchangers {
+                let mx = MX::new(*preference, host.parse().unwrap());
+                answer.add_answer(Record::from_rdata(query.name().clone(), 60, RData::MX(mx)));
+            }
+        }
         Says::Address => {
             let data = match query.query_type() {
                 RecordType::A => RData::A(Ipv4Addr::new(192, 0, 2, 1).into()),
@@ -154,4 +165,37 @@ fn tries_both_families_in_turn_and_not_too_many() {
         .to_vec();
     let tried: Vec<String> = in_turn(&found).iter().map(ToString::to_string).collect();
     assert_eq!(tried, ["1.1.1.1", "::1", "2.2.2.2", "::2", "3.3.3.3", "4.4.4.4"]);
+}
+
+async fn exchangers(says: Says) -> Result<Vec<String>, Fault> {
+    let found = asking_one(move |_| says).await.mail_exchangers("contoso.test").await?;
+    Ok(found.into_iter().map(|it| format!("{} {}", it.preference, it.host)).collect())
+}
+
+#[tokio::test]
+async fn exchangers_come_in_the_order_of_their_preference_and_as_names_are_compared() {
+    let says = Says::Exchangers(&[(20, "b.test."), (10, "A.Test."), (10, "a.a.test.")]);
+    assert_eq!(exchangers(says).await.unwrap(), ["10 a.a.test", "10 a.test", "20 b.test"]);
+}
+
+#[tokio::test]
+async fn a_domain_that_takes_no_mail_differs_from_one_that_does_not_say() {
+    assert_eq!(exchangers(Says::Exchangers(&[(0, ".")])).await, Err(Fault::Mx(MxTrouble::Null)));
+    assert_eq!(exchangers(Says::Code(ResponseCode::NoError)).await, Err(Fault::Mx(MxTrouble::Missing)));
+    assert_eq!(exchangers(Says::Code(ResponseCode::NXDomain)).await, Err(Fault::Mx(MxTrouble::Missing)));
+    let broken = exchangers(Says::Code(ResponseCode::ServFail)).await;
+    assert!(matches!(broken, Err(Fault::NameServer(_))), "{broken:?}");
+}
+
+#[tokio::test]
+async fn a_zone_without_end_is_cut() {
+    const MANY: [(u16, &str); EXCHANGERS + 4] = [(1, "a.test."); EXCHANGERS + 4];
+    assert_eq!(exchangers(Says::Exchangers(&MANY)).await.unwrap().len(), EXCHANGERS);
+}
+
+#[tokio::test]
+async fn a_null_mx_beside_others_is_passed_over_by_whoever_looks_for_a_host() {
+    let says = Says::Exchangers(&[(0, "."), (10, "a.mail.protection.outlook.com.")]);
+    let found = asking_one(move |_| says).await.mail_exchangers("contoso.test").await.unwrap();
+    assert_eq!(crate::dial::believed(&found), Ok("a.mail.protection.outlook.com"));
 }
