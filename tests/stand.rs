@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use jiff::Timestamp;
-use mail_egress_config::{FILE_NAME, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token, write};
+use mail_egress_config::{FILE_NAME, Route, SenderFile, SenderRef, SmtpRoute, State, Token, write};
 use mail_egress_entra::dial::Resolver;
 use mail_egress_entra::{Credential, Limits, TokenClient, TokenRequest};
 use nix::sys::signal::{Signal, kill};
@@ -169,12 +169,13 @@ impl Stand {
     pub async fn file(&self) -> Result<SenderFile> {
         let exchange = self.lab.exchange();
         let route = SmtpRoute {
-            name: "exchange-online".to_owned(),
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: exchange.address().port(),
             ca_bundle: Some(exchange.ca_pem().to_owned()),
-            max_message_bytes: 35 * 1024 * 1024,
-            security: Security::StartTls,
+            ..SmtpRoute::new(
+                "exchange-online".to_owned(),
+                Ipv4Addr::LOCALHOST.to_string(),
+                exchange.address().port(),
+                35 * 1024 * 1024,
+            )
         };
         let sender = SenderRef { namespace: "shop".to_owned(), name: "billing".to_owned() };
         Ok(SenderFile {

@@ -6,7 +6,7 @@ mod messages;
 use std::time::Instant;
 
 use mail_egress_smtp::{
-    client::{Accepted, Action, Attempt, Dialogue, Message, Security, Settings, Timeouts, XOAuth2},
+    client::{Accepted, Action, Attempt, Dialogue, Login, Message, Security, Settings, Timeouts, XOAuth2},
     data::Scan,
 };
 
@@ -67,7 +67,7 @@ fn settings(security: Security, token: &str) -> Settings {
     Settings {
         name: "pod".to_owned(),
         security,
-        login: XOAuth2 { user: "ann@example.com".parse().unwrap(), token: token.into() },
+        login: Login::XOAuth2(XOAuth2 { user: "ann@example.com".parse().unwrap(), token: token.into() }),
         timeouts: Timeouts::default(),
     }
 }

@@ -13,9 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mail_egress_config::{Security, SenderRef, SmtpRoute, Token, TokenSource};
+use mail_egress_config::{Login, Security, SenderRef, SmtpRoute, Token, TokenSource};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
-use mail_egress_smtp::client::XOAuth2;
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
@@ -24,7 +23,7 @@ use crate::args::CheckArgs;
 use crate::sender::claims::{self, Explained};
 use crate::sender::clearance;
 use crate::sender::follow::{Current, Follower};
-use crate::sender::loaded::Loaded;
+use crate::sender::loaded::{self, Loaded};
 use crate::sender::tokens;
 use relay::Way;
 use report::{Finding, Kind, Report};
@@ -50,28 +49,37 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
         Ok(configured) => configured,
         Err(why) => return report.add(Kind::Configuration, began, why),
     };
-    let Configured { loaded, route, tls } = configured;
-    report.add(Kind::Configuration, began, described(loaded, route, args));
+    let Configured { loaded, way, relay, tls } = configured;
+    report.add(Kind::Configuration, began, described(loaded, relay, args));
 
     let began = Instant::now();
-    let (login, explained) = match token(loaded, &loaded.file.sender).await {
-        Ok(token) => {
-            let source = loaded.file.token_source.as_ref();
-            let value = token.value.expose_secret();
-            let explained = claims::explain(value, token.expires_at, source, Timestamp::now());
-            report.hide(token.value.clone());
-            report.add(Kind::Token, began, told(&explained));
-            let login = XOAuth2 { user: loaded.mailbox.clone(), token: token.value };
-            // what was seen has been told
-            (Some(login), Some(Explained { seen: Vec::new(), ..explained }))
-        }
-        Err(why) => {
-            report.add(Kind::Token, began, Finding::failed(&why));
-            (None, None)
+    let (login, explained) = if !way.route.uses_token() {
+        let why = match relay.login {
+            Login::Password { .. } => "the route logs in by a password",
+            Login::Token { .. } | Login::None => "the route has no login",
+        };
+        report.add(Kind::Token, began, Finding::skipped(why));
+        (Some(clearance::login(relay, loaded, None)), None)
+    } else {
+        match token(loaded, way, &loaded.file.sender).await {
+            Ok(token) => {
+                let source = loaded.file.token_source.as_ref();
+                let (value, end) = (token.value.expose_secret(), token.expires_at);
+                let explained = claims::explain(value, &way.route, end, source, Timestamp::now());
+                report.hide(token.value.clone());
+                report.add(Kind::Token, began, told(&explained));
+                // what was seen has been told
+                let explained = Explained { seen: Vec::new(), ..explained };
+                (Some(clearance::login(relay, loaded, Some(&token))), Some(explained))
+            }
+            Err(why) => {
+                report.add(Kind::Token, began, Finding::failed(&why));
+                (None, None)
+            }
         }
     };
     let (mailbox, test) = (&loaded.mailbox, args.send_test_message_to.as_ref());
-    let way = Way { route, tls, mailbox, login, token: explained, test };
+    let way = Way { route: relay, tls, mailbox, login, token: explained, test };
     // `None`: it ended early, and the step that failed has said so
     let _ = relay::walk(&way, report).await;
 }
@@ -85,7 +93,8 @@ fn sender(current: &Current) -> Option<&SenderRef> {
 
 struct Configured<'a> {
     loaded: &'a Loaded,
-    route: &'a SmtpRoute,
+    way: &'a loaded::Way,
+    relay: &'a SmtpRoute,
     tls: Arc<ClientConfig>,
 }
 
@@ -94,9 +103,11 @@ fn configured<'a>(current: &'a Current, args: &CheckArgs) -> Result<Configured<'
     if let Current::Missing = current {
         return Err(Finding::failed(&missing(&args.config, args.sender.as_ref())));
     }
-    let (loaded, route) = clearance::configured(current).map_err(|why| Finding::refused(&why, None))?;
-    let tls = clearance::tls(loaded).map_err(|why| Finding::refused(&why, None))?;
-    Ok(Configured { loaded, route, tls })
+    let (loaded, way) = clearance::configured(current).map_err(|why| Finding::refused(&why, None))?;
+    let tls = clearance::tls(way).map_err(|why| Finding::refused(&why, None))?;
+    let not_built = |_| Finding::failed(&local(reason::ROUTE_NOT_SUPPORTED));
+    let relay = way.route.by_smtp().map_err(not_built)?;
+    Ok(Configured { loaded, way, relay, tls })
 }
 
 fn missing(path: &Path, sender: Option<&SenderRef>) -> Diagnosis {
@@ -117,14 +128,20 @@ fn described(loaded: &Loaded, route: &SmtpRoute, args: &CheckArgs) -> Finding {
     let security = match route.security {
         Security::StartTls => "STARTTLS",
         Security::ImplicitTls => "implicit TLS",
+        Security::Plaintext => "plaintext",
     };
     let roots = if route.ca_bundle.is_some() { "its caBundle" } else { "the public roots" };
     let token = match &loaded.file.token_source {
         Some(TokenSource::Entra(source)) => format!("asked of {}", source.login_url),
         None => "in the file".to_owned(),
     };
+    let token = match &route.login {
+        Login::Token { .. } => format!("; token {token}"),
+        Login::Password { username, .. } => format!("; login {username} by password"),
+        Login::None => String::new(),
+    };
     let seen = format!(
-        "mailbox {}; route {} to {}:{} by {security}, trusting {roots}; token {token}",
+        "mailbox {}; route {} to {}:{} by {security}, trusting {roots}{token}",
         loaded.mailbox, route.name, route.host, route.port
     );
     let file = &loaded.file.sender;
@@ -149,13 +166,14 @@ fn told(token: &Explained) -> Finding {
 }
 
 /// The token as the sidecar would have it, asked for where the file says so.
-async fn token(loaded: &Loaded, sender: &SenderRef) -> Result<Token, Diagnosis> {
+async fn token(loaded: &Loaded, way: &loaded::Way, sender: &SenderRef) -> Result<Token, Diagnosis> {
     match &loaded.file.token_source {
         Some(TokenSource::Entra(source)) => {
             let token = tokens::once(source).await.map_err(clearance::own_words)?;
-            claims::misplaced(token.value.expose_secret()).map_or(Ok(token), Err)
+            let addressed = claims::addressed(token.value.expose_secret());
+            addressed.and_then(|it| it.misplaced(&way.route)).map_or(Ok(token), Err)
         }
-        None => clearance::token_of_file(loaded, sender, Timestamp::now()).cloned(),
+        None => clearance::token_of_file(way, sender, Timestamp::now()).cloned(),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod signal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail_egress_config::{Route, SmtpRoute};
 use mail_egress_entra::dial::{Deadline, Resolver, connect};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_smtp::OutOfTurn;
@@ -72,6 +73,9 @@ pub enum Trouble {
     /// The message cannot be read from where it is held: no dot is written.
     #[error("the message cannot be read again: {0}")]
     Unread(#[source] std::io::Error),
+    /// The way out is of a kind that this version cannot go.
+    #[error("this version cannot send by this route")]
+    NotBuilt,
     /// A defect of ours.
     #[error(transparent)]
     OutOfTurn(#[from] OutOfTurn),
@@ -144,6 +148,10 @@ impl Upstream {
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
         *times = Times::default();
+        let route = match cleared.route().map(Route::by_smtp) {
+            Some(Ok(route)) => route,
+            Some(Err(_)) | None => return Err(Trouble::NotBuilt),
+        };
         let warm = self.pool.take(cleared.generation()).await;
         if let Some(mut carrier) = warm {
             times.greeting = carrier.connection.greeting().to_owned();
@@ -157,7 +165,7 @@ impl Upstream {
             drop(carrier);
             tracing::debug!("a warm connection was dead; the message goes by a fresh one");
         }
-        let mut carrier = match self.fresh(cleared, times).await? {
+        let mut carrier = match self.fresh(cleared, route, times).await? {
             Ok(carrier) => carrier,
             Err(attempt) => return Ok(Handed::Over(attempt)),
         };
@@ -192,9 +200,10 @@ impl Upstream {
     async fn fresh(
         &self,
         cleared: &Clearance,
+        route: &SmtpRoute,
         times: &mut Times,
     ) -> Result<Result<Carrier, Attempt>, Trouble> {
-        let peer = peer(&cleared.route().host, cleared.route().port);
+        let peer = peer(&route.host, route.port);
         let mut drain = self.drain.clone();
         let began = Instant::now();
         let dialled = tokio::select! {
@@ -206,7 +215,8 @@ impl Upstream {
 
         let open = Open::count(&self.metrics);
         let began = Instant::now();
-        let connection = Connection::open(stream, peer, cleared, drain, &mut times.greeting).await;
+        let way = (route, cleared);
+        let connection = Connection::open(stream, peer, way, drain, &mut times.greeting).await;
         times.login = began.elapsed();
         let (key, token_end) = (cleared.generation().clone(), cleared.token_end());
         Ok(connection?.map(|connection| Carrier::new(connection, open, key, token_end)))
@@ -262,7 +272,9 @@ fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
         Err(Trouble::Fault { fault, .. }) => matches!(fault, Fault::Closed(_)),
         Ok(None | Some(Attempt::Accepted(_) | Attempt::Unsendable(_) | Attempt::Uncertain(_)))
         | Ok(Some(Attempt::Failed(_)))
-        | Err(Trouble::Slow | Trouble::Ending | Trouble::Unread(_) | Trouble::OutOfTurn(_)) => false,
+        | Err(
+            Trouble::Slow | Trouble::Ending | Trouble::Unread(_) | Trouble::NotBuilt | Trouble::OutOfTurn(_),
+        ) => false,
     }
 }
 

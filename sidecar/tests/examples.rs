@@ -115,7 +115,8 @@ fn the_secret_is_where_the_unit_puts_it() {
     let unit = read("examples/systemd/mail-egress-sidecar.service");
     let example = parse(read("examples/sender.json").as_bytes()).unwrap();
     let Some(TokenSource::Entra(source)) = example.token_source else { panic!("no source") };
-    let (folder, name) = source.client_secret_file.to_str().unwrap().rsplit_once('/').unwrap();
+    let (folder, name) =
+        source.client_secret_file.as_ref().unwrap().to_str().unwrap().rsplit_once('/').unwrap();
     assert_eq!(folder, "/run/credentials/mail-egress-sidecar.service");
     assert!(unit.lines().any(|line| line.starts_with(&format!("LoadCredential={name}:"))), "{name}");
 }

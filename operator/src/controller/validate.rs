@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kube::ResourceExt;
-use mail_egress_config::{Limits, Route, Security, SmtpRoute};
+use mail_egress_config::{Limits, Route, SmtpRoute};
 use mail_egress_crds::{
     Admission, EntraApp, MailRoute, MailSender, Way,
     mail_route::ExchangeOnline,
@@ -262,13 +262,10 @@ pub(super) fn exchange_online(route: &MailRoute, exchange: &ExchangeOnline) -> R
             .with_words(&error.to_string()));
     }
     let limit = route.spec.limits.as_ref().and_then(|limits| limits.message_bytes);
+    let (host, limit) = (exchange.host().to_owned(), limit.unwrap_or(MESSAGE_BYTES));
     Ok(SmtpRoute {
-        name: route.name_any(),
-        host: exchange.host().to_owned(),
-        port: exchange.port(),
         ca_bundle: exchange.ca_bundle.clone(),
-        max_message_bytes: limit.unwrap_or(MESSAGE_BYTES),
-        security: Security::StartTls,
+        ..SmtpRoute::new(route.name_any(), host, exchange.port(), limit)
     })
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::route::Route;
 use crate::rules::{Delivery, Limits, Rules};
 use crate::token_source::TokenSource;
 
@@ -30,6 +31,9 @@ pub struct SenderFile {
     /// The token for the route, where it uses one and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
+    /// The way for messages that the first one cannot carry, such as those too large for Graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
     /// Where the sidecar gets its tokens by itself, in place of `token`: without Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_source: Option<TokenSource>,
@@ -55,6 +59,7 @@ impl SenderFile {
             state,
             route: None,
             token: None,
+            fallback: None,
             token_source: None,
             rules: Rules::default(),
             limits: Limits::default(),
@@ -63,7 +68,7 @@ impl SenderFile {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -114,45 +119,6 @@ pub struct Unready {
     pub message: String,
 }
 
-/// The way out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Route {
-    /// Client submission to Exchange Online: STARTTLS and XOAUTH2.
-    ExchangeOnline(SmtpRoute),
-}
-
-/// A route that speaks SMTP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SmtpRoute {
-    /// The MailRoute's name, for logs.
-    pub name: String,
-    /// Name (or address) of the relay; its certificate must be for it.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// PEM certificates that alone are trusted; the public roots where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_bundle: Option<String>,
-    /// Largest message taken, in octets.
-    pub max_message_bytes: u64,
-    /// How the connection becomes TLS.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub security: Security,
-}
-
-/// How a connection to a relay becomes TLS; there is no third way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Security {
-    /// By STARTTLS, which must be offered (RFC 3207).
-    #[default]
-    StartTls,
-    /// From the first octet (RFC 8314).
-    ImplicitTls,
-}
-
 /// An access token. `Debug` hides its value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -164,7 +130,18 @@ pub struct Token {
     pub expires_at: Timestamp,
 }
 
-/// The one place where a token is written out: into the file that is made to carry it.
-fn expose<S: Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+/// Another way out, with a token of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallback {
+    /// The way.
+    pub route: Route,
+    /// The token for it, where it uses one and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+}
+
+/// The one place where a secret is written out: into the file that is made to carry it.
+pub(crate) fn expose<S: Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(value.expose_secret())
 }

@@ -8,13 +8,15 @@
 mod file;
 pub mod pattern;
 mod read;
+mod route;
 mod rules;
 mod token_source;
 
-pub use file::{FORMAT, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token, Unready};
+pub use file::{FORMAT, Fallback, SenderFile, SenderRef, State, Token, Unready};
 pub use read::{LIMIT, ReadError, parse, write};
+pub use route::{ClientCertificate, GraphRoute, LargeMessages, Login, Route, Security, SmtpRoute};
 pub use rules::{BareLineEndings, Delivery, ForeignFrom, Limits, Mode, Rules, Uncertain};
-pub use token_source::{EntraSource, TokenSource};
+pub use token_source::{CertificateFiles, CredentialFile, EntraSource, SignatureAlgorithm, TokenSource};
 
 /// The file's name inside the Secret, the mounted directory, or a folder of one's own.
 pub const FILE_NAME: &str = "sender.json";

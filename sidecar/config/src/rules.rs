@@ -65,6 +65,25 @@ impl Limits {
         recipients_per_message: Some(500),
     };
 
+    /// What Exchange Online allows to one mailbox by Graph (fact sheet D, "Graph": four requests at
+    /// once; its other limits still apply).
+    pub const GRAPH: Self = Self { connections: Some(4), ..Self::EXCHANGE_ONLINE };
+    /// What Azure Communication Services allows to a custom domain (fact sheet D, "ACS"). Its 100 messages an hour are not counted
+    /// here: it answers 4yz, which slows us down.
+    pub const AZURE_COMMUNICATION_SERVICES: Self = Self {
+        messages_per_minute: Some(30),
+        recipients_per_day: None,
+        connections: Some(3),
+        recipients_per_message: Some(50),
+    };
+    /// Where nothing is published: no rate, and few connections, as a guest.
+    pub const UNKNOWN: Self = Self {
+        messages_per_minute: None,
+        recipients_per_day: None,
+        connections: Some(5),
+        recipients_per_message: None,
+    };
+
     /// These limits, and where one is absent that of `usual`.
     #[must_use]
     pub fn or(self, usual: Self) -> Self {

@@ -14,7 +14,8 @@
 //! }
 //! ```
 //!
-//! Guarantees: the token is written only after [`Dialogue::tls_established`] and a second EHLO;
+//! Guarantees: a token or password is written only within TLS: after [`Dialogue::tls_established`] and a
+//! second EHLO, or where the connection was TLS from the first octet;
 //! octets that came in before that call never count after it; a connection is cleared by RSET, whose
 //! reply counts, before another message is sent on it; the final dot is written only by
 //! [`Dialogue::end_of_body`]; up to there a lost connection is [`Attempt::Failed`], behind it
@@ -25,8 +26,8 @@ mod dialogue;
 mod offers;
 mod phase;
 mod replies;
+mod sasl;
 mod transaction;
-mod xoauth2;
 
 use secrecy::SecretString;
 
@@ -42,21 +43,43 @@ use crate::{Address, Envelope, data::Content};
 pub struct Settings {
     /// The name said in EHLO; where it is no host name, `[127.0.0.1]` is said instead.
     pub name: String,
-    /// Whether TLS is begun by STARTTLS or was there from the first octet.
+    /// Whether TLS is begun by STARTTLS, was there from the first octet, or is not wanted.
     pub security: Security,
-    /// Who logs in.
-    pub login: XOAuth2,
+    /// Who logs in; on a plaintext connection nobody can.
+    pub login: Login,
     /// The patience for each phase.
     pub timeouts: Timeouts,
 }
 
-/// How the connection becomes TLS; there is no third way.
+/// How the connection becomes TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
     /// STARTTLS, which must be offered (RFC 3207).
     StartTls,
     /// The caller has completed a verified handshake before the dialogue began (RFC 8314).
     Implicit,
+    /// It does not, because somebody has asked for that. Nothing secret can be said on it.
+    Plaintext,
+}
+
+/// Who logs in to the relay, and by what.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// A mailbox by its token (SASL XOAUTH2).
+    XOAuth2(XOAuth2),
+    /// A user by a password (SASL PLAIN, or LOGIN where that alone is offered).
+    Password(Password),
+    /// Nobody: the relay knows us by certificate or address, or takes mail for its own only.
+    None,
+}
+
+/// A user name and its password.
+#[derive(Clone, Debug)]
+pub struct Password {
+    /// The user name; no control characters.
+    pub user: String,
+    /// The password; no NUL.
+    pub password: SecretString,
 }
 
 /// A mailbox and the token that opens it.

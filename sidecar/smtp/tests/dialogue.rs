@@ -9,7 +9,8 @@ use std::{fmt::Write as _, time::Instant};
 use mail_egress_smtp::{
     Address, BodyType, Dsn, Envelope, Recipient, ReversePath,
     client::{
-        Accepted, Action, Attempt, Dialogue, Message, Security, Settings, Timeouts, UpstreamReply, XOAuth2,
+        Accepted, Action, Attempt, Dialogue, Login, Message, Security, Settings, Timeouts, UpstreamReply,
+        XOAuth2,
     },
     data::Scan,
 };
@@ -65,7 +66,7 @@ pub(crate) fn settings(token: &str) -> Settings {
     Settings {
         name: "pod".to_owned(),
         security: Security::StartTls,
-        login: XOAuth2 { user: "ann@example.com".parse().unwrap(), token: token.into() },
+        login: Login::XOAuth2(XOAuth2 { user: "ann@example.com".parse().unwrap(), token: token.into() }),
         timeouts: Timeouts::default(),
     }
 }
@@ -133,9 +134,14 @@ impl Run {
         use secrecy::ExposeSecret;
 
         let now = Instant::now();
-        let token = settings.login.token.expose_secret();
-        let response =
-            STANDARD.encode(format!("user={}\x01auth=Bearer {token}\x01\x01", settings.login.user));
+        let plain = match &settings.login {
+            Login::XOAuth2(login) => {
+                format!("user={}\x01auth=Bearer {}\x01\x01", login.user, login.token.expose_secret())
+            }
+            Login::Password(login) => format!("\0{}\0{}", login.user, login.password.expose_secret()),
+            Login::None => String::new(),
+        };
+        let response = STANDARD.encode(plain);
         Self {
             dialogue: Dialogue::new(settings.clone(), now),
             now,

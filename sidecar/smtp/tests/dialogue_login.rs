@@ -214,7 +214,7 @@ fn a_token_too_long_for_any_line_is_not_sent() {
     let until_auth = LOGIN.split("C: AUTH").next().unwrap();
     dialogue_with(
         &settings(&"t".repeat(10_000)),
-        &format!("{until_auth}\nA: failed the token is too long for an AUTH line\nX: ended"),
+        &format!("{until_auth}\nA: failed the token or password is too long for an AUTH line\nX: ended"),
     );
 }
 

@@ -11,6 +11,7 @@ mod dialogue_faults;
 mod dialogue_limits;
 mod dialogue_login;
 mod dialogue_message;
+mod dialogue_password;
 mod dsn;
 mod pieces;
 mod session;

@@ -171,7 +171,7 @@ pub(super) fn in_words(reply: &UpstreamReply) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mail_egress_smtp::client::{Security, Settings, Timeouts, XOAuth2};
+    use mail_egress_smtp::client::{Login, Security, Settings, Timeouts, XOAuth2};
     use tokio::io::duplex;
 
     use super::*;
@@ -180,7 +180,8 @@ mod tests {
     async fn stops_before_a_word_of_auth_is_written() {
         let (ours, mut relay) = duplex(4096);
         relay.write_all(b"220 relay\r\n").await.unwrap();
-        let login = XOAuth2 { user: "a@b.test".parse().unwrap(), token: "s3cret".into() };
+        let user = "a@b.test".parse().unwrap();
+        let login = Login::XOAuth2(XOAuth2 { user, token: "s3cret".into() });
         let (security, timeouts) = (Security::Implicit, Timeouts::default());
         let mut dialogue = Dialogue::new(Settings { name: String::new(), security, login, timeouts }, now());
         let mut conversation = Conversation::new(ours);

@@ -13,11 +13,13 @@ use mail_egress_config::SmtpRoute;
 use mail_egress_entra::dial::{Deadline, Resolver, first_of, handshake};
 use mail_egress_entra::fault::{Fault, Peer, Phase as Reaching};
 use mail_egress_smtp::client::{
-    Action, Attempt, Dialogue, Failure, Lost, Message, Offers, Phase, Security, Settings, Timeouts, XOAuth2,
+    self, Action, Attempt, Dialogue, Failure, Login, Lost, Message, Offers, Phase, Security, Settings,
+    Timeouts,
 };
 use mail_egress_smtp::data::Scan;
 use mail_egress_smtp::{Address, BodyType, Dsn, Envelope};
 use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
@@ -48,7 +50,7 @@ pub(super) struct Way<'a> {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) mailbox: &'a Address,
     /// `None`: there is no token, and it ends before AUTH.
-    pub(super) login: Option<XOAuth2>,
+    pub(super) login: Option<Login>,
     /// What that token says of itself, for where it is refused.
     pub(super) token: Option<Explained>,
     /// Whom a test message is for.
@@ -57,23 +59,46 @@ pub(super) struct Way<'a> {
 
 type Secured = Conversation<TlsStream<TcpStream>>;
 
+/// A connection, whether TLS or not.
+trait Octets: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Octets for S {}
+
 /// Walks it. `None` where it ended early; the report has the reason.
 pub(super) async fn walk(way: &Way<'_>, report: &mut Report<'_>) -> Option<()> {
     let peer = peer(&way.route.host, way.route.port);
     let addresses = name(&peer, report).await?;
     let stream = connect(&peer, &addresses, report).await?;
-    let (mut talk, mut dialogue) = match way.route.security {
-        mail_egress_config::Security::StartTls => start_tls(way, &peer, stream, report).await?,
-        mail_egress_config::Security::ImplicitTls => implicit_tls(way, &peer, stream, report).await?,
-    };
+    match way.route.security {
+        mail_egress_config::Security::StartTls => {
+            let (talk, dialogue) = start_tls(way, &peer, stream, report).await?;
+            rest_of_it(way, talk, dialogue, report).await
+        }
+        mail_egress_config::Security::ImplicitTls => {
+            let (talk, dialogue) = implicit_tls(way, &peer, stream, report).await?;
+            rest_of_it(way, talk, dialogue, report).await
+        }
+        mail_egress_config::Security::Plaintext => {
+            let (talk, dialogue) = plaintext(way, stream, report).await?;
+            rest_of_it(way, talk, dialogue, report).await
+        }
+    }
+}
+
+async fn rest_of_it<S: Octets>(
+    way: &Way<'_>,
+    mut talk: Conversation<S>,
+    mut dialogue: Dialogue,
+    report: &mut Report<'_>,
+) -> Option<()> {
     let done = signed_in(way, &mut talk, &mut dialogue, report).await;
     talk.farewell(&dialogue).await;
     done
 }
 
-async fn signed_in(
+async fn signed_in<S: Octets>(
     way: &Way<'_>,
-    talk: &mut Secured,
+    talk: &mut Conversation<S>,
     dialogue: &mut Dialogue,
     report: &mut Report<'_>,
 ) -> Option<()> {
@@ -158,21 +183,48 @@ async fn implicit_tls(
     let secured = secured(way, peer, stream).await.map(Conversation::new);
     let mut talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk))?;
 
-    let mut dialogue = Dialogue::new(settings(way, Security::Implicit), now());
+    let dialogue = Dialogue::new(settings(way, Security::Implicit), now());
+    let dialogue = greeted(&mut talk, dialogue, report).await?;
+    Some((talk, dialogue))
+}
+
+/// As somebody has asked for it; nothing secret is said.
+async fn plaintext(
+    way: &Way<'_>,
+    stream: TcpStream,
+    report: &mut Report<'_>,
+) -> Option<(Conversation<TcpStream>, Dialogue)> {
+    let mut talk = Conversation::new(stream);
+    let dialogue = Dialogue::new(settings(way, Security::Plaintext), now());
+    let dialogue = greeted(&mut talk, dialogue, report).await?;
+    let why = "the route says Plaintext: who sees the packets on their way reads the mail";
+    report.add(Kind::Tls, Instant::now(), Finding::skipped(why));
+    Some((talk, dialogue))
+}
+
+/// Up to the login, on a connection that is as protected as it will be.
+async fn greeted<S: Octets>(
+    talk: &mut Conversation<S>,
+    mut dialogue: Dialogue,
+    report: &mut Report<'_>,
+) -> Option<Dialogue> {
     let began = Instant::now();
     let greeted = match talk.go(&mut dialogue, Some(Phase::Auth)).await {
         Next::Action(Action::Finished(Attempt::Failed(
-            failed @ (Failure::XOAuth2Missing { .. } | Failure::TokenTooLong),
+            failed @ (Failure::MechanismMissing { .. }
+            | Failure::CredentialTooLong
+            | Failure::CredentialInPlaintext),
         ))) => {
-            report.add(Kind::Greeting, began, greeting(&talk, dialogue.offers()));
+            report.add(Kind::Greeting, began, greeting(talk, dialogue.offers()));
             report.add(Kind::Auth, Instant::now(), ended(Attempt::Failed(failed)));
             return None;
         }
+        // nobody is to log in
+        Next::Action(Action::Ready) | Next::Reached => Ok(()),
         Next::Action(action) => Err(unexpected(action)),
-        Next::Reached => Ok(()),
     };
-    report.settle(Kind::Greeting, began, greeted, |()| greeting(&talk, dialogue.offers()))?;
-    Some((talk, dialogue))
+    report.settle(Kind::Greeting, began, greeted, |()| greeting(talk, dialogue.offers()))?;
+    Some(dialogue)
 }
 
 async fn secured(way: &Way<'_>, peer: &Peer, stream: TcpStream) -> Result<TlsStream<TcpStream>, Finding> {
@@ -180,10 +232,7 @@ async fn secured(way: &Way<'_>, peer: &Peer, stream: TcpStream) -> Result<TlsStr
     handshake(stream, Arc::clone(&way.tls), peer, deadline).await.map_err(|fault| of_fault(&fault, peer))
 }
 
-fn greeting<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
-    talk: &Conversation<S>,
-    offers: &Offers,
-) -> Finding {
+fn greeting<S: Octets>(talk: &Conversation<S>, offers: &Offers) -> Finding {
     Finding::ok(format!("{}; it offers {}", talk.said(Phase::Greeting), offered(offers)))
 }
 
@@ -220,13 +269,30 @@ fn tls(peer: &Peer, talk: &Secured) -> Finding {
     }
 }
 
-async fn log_in(
+async fn log_in<S: Octets>(
     way: &Way<'_>,
-    talk: &mut Secured,
+    talk: &mut Conversation<S>,
     dialogue: &mut Dialogue,
     report: &mut Report<'_>,
 ) -> Option<()> {
     let began = Instant::now();
+    if matches!(way.login, Some(Login::None)) {
+        let greeted = match dialogue.is_ready() {
+            true => Ok(()),
+            false => match talk.go(dialogue, None).await {
+                Next::Action(Action::Ready) => Ok(()),
+                Next::Action(action) => Err(unexpected(action)),
+                Next::Reached => Err(out_of_turn()),
+            },
+        };
+        return match greeted {
+            Ok(()) => {
+                report.add(Kind::Auth, began, Finding::skipped(known_by(way)));
+                Some(())
+            }
+            Err(why) => report.settle(Kind::Auth, began, Err(why), |()| Finding::skipped("")),
+        };
+    }
     let stop = if way.login.is_some() { None } else { Some(Phase::Auth) };
     let in_turn = match talk.go(dialogue, stop).await {
         Next::Action(Action::Ready) => Ok(()),
@@ -239,13 +305,28 @@ async fn log_in(
         }
     };
     report.settle(Kind::Auth, began, in_turn, |()| {
-        let seen = format!("signed in as {}: {}", way.mailbox, talk.said(Phase::Auth));
+        let seen = format!("signed in as {}: {}", user(way), talk.said(Phase::Auth));
         Finding::ok(format!("{seen}; it offers {}", offered(dialogue.offers())))
     })
 }
 
+fn user(way: &Way<'_>) -> String {
+    match &way.login {
+        Some(Login::XOAuth2(login)) => login.user.to_string(),
+        Some(Login::Password(login)) => login.user.clone(),
+        Some(Login::None) | None => way.mailbox.to_string(),
+    }
+}
+
+fn known_by(way: &Way<'_>) -> &'static str {
+    match way.route.client_certificate {
+        Some(_) => "the route has no login: the relay knows us by our certificate",
+        None => "the route has no login: the relay knows us by our address, or takes mail for its own",
+    }
+}
+
 /// MAIL, taken back at once.
-async fn sender(way: &Way<'_>, talk: &mut Secured, report: &mut Report<'_>) -> Option<()> {
+async fn sender<S: Octets>(way: &Way<'_>, talk: &mut Conversation<S>, report: &mut Report<'_>) -> Option<()> {
     let began = Instant::now();
     let utf8 = if way.mailbox.is_ascii() { "" } else { " SMTPUTF8" };
     let command = format!("MAIL FROM:<{}>{utf8}", way.mailbox);
@@ -259,10 +340,10 @@ async fn sender(way: &Way<'_>, talk: &mut Secured, report: &mut Report<'_>) -> O
     taken.map(drop)
 }
 
-async fn test_message(
+async fn test_message<S: Octets>(
     way: &Way<'_>,
     to: &Address,
-    talk: &mut Secured,
+    talk: &mut Conversation<S>,
     dialogue: &mut Dialogue,
     report: &mut Report<'_>,
 ) -> Option<()> {
@@ -293,11 +374,11 @@ fn text(from: &Address, to: &Address, id: &str, at: Timestamp) -> String {
 }
 
 /// The relay's last words, or how else it ended.
-async fn sent(
+async fn sent<S: Octets>(
     from: &Address,
     to: &Address,
     text: &[u8],
-    talk: &mut Secured,
+    talk: &mut Conversation<S>,
     dialogue: &mut Dialogue,
 ) -> Result<String, Attempt> {
     let mut scan = Scan::default();
@@ -338,10 +419,8 @@ async fn sent(
 
 fn settings(way: &Way<'_>, security: Security) -> Settings {
     // an empty token is never written: without one, it ends before AUTH
-    let login = way
-        .login
-        .clone()
-        .unwrap_or_else(|| XOAuth2 { user: way.mailbox.clone(), token: String::new().into() });
+    let empty = || client::XOAuth2 { user: way.mailbox.clone(), token: String::new().into() };
+    let login = way.login.clone().unwrap_or_else(|| Login::XOAuth2(empty()));
     Settings { name: String::new(), security, login, timeouts: TIMEOUTS }
 }
 

@@ -250,7 +250,10 @@ pub(crate) fn count_authentication(metrics: &Metrics, refusal: &Refusal) {
 fn authentication(refusal: &Refusal) -> Option<AuthStage> {
     match refusal.reason {
         _ if refusal.at_authentication => Some(AuthStage::Relay),
-        reason::XOAUTH2_NOT_OFFERED => Some(AuthStage::Relay),
+        reason::XOAUTH2_NOT_OFFERED
+        | reason::PASSWORD_LOGIN_NOT_OFFERED
+        | reason::CREDENTIAL_TOO_LONG
+        | reason::CREDENTIAL_IN_PLAINTEXT => Some(AuthStage::Relay),
         reason::TOKEN_MISSING
         | reason::TOKEN_EXPIRED
         | reason::TOKEN_UNUSABLE

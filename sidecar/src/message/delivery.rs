@@ -140,7 +140,7 @@ impl Submissions {
         };
         account.wait = waited.elapsed();
         // anew: since the 354 the token may have been renewed, or the sender suspended
-        let cleared = used.insert(self.cleared()?);
+        let cleared = used.insert(self.cleared(outgoing)?);
         let handing = self.upstream.hand_over(cleared, outgoing, place, &mut account.times);
         handing.await.map_err(|trouble| troubled(&trouble))
     }

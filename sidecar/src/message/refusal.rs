@@ -149,13 +149,16 @@ fn usual_code(reason: &str, class: Class) -> NegativeCode {
             | reason::SPOOL_DISK_FAILED,
         ) => NegativeCode::InsufficientStorage,
         (Class::Transient | Class::Mendable | Class::Uncertain, _) => NegativeCode::LocalError,
-        (Class::Permanent, reason::MESSAGE_TOO_LARGE) => NegativeCode::TooLarge,
+        (Class::Permanent, reason::MESSAGE_TOO_LARGE | reason::MESSAGE_TOO_LARGE_FOR_GRAPH) => {
+            NegativeCode::TooLarge
+        }
         (
             Class::Permanent,
             reason::RECIPIENT_REFUSED
             | reason::NULL_SENDER_NOT_ALLOWED
             | reason::RECIPIENT_DENIED
             | reason::RECIPIENT_NOT_ALLOWED
+            | reason::RECIPIENT_NOT_INTERNAL
             | reason::RECIPIENT_UNCLEAR
             | reason::FROM_NOT_ALLOWED
             | reason::SENDER_HEADER_NOT_ALLOWED
@@ -181,7 +184,7 @@ fn usual_status(reason: &str) -> Status {
         | reason::SLOWED_DOWN
         | reason::PAUSED_BY_RELAY => (3, 2),
         reason::DSN_NOT_OFFERED => (3, 3),
-        reason::MESSAGE_TOO_LARGE => (3, 4),
+        reason::MESSAGE_TOO_LARGE | reason::MESSAGE_TOO_LARGE_FOR_GRAPH => (3, 4),
         reason::UPSTREAM_UNREACHABLE | reason::UPSTREAM_TIMEOUT => (4, 1),
         reason::UPSTREAM_CLOSED | reason::DELIVERY_UNCERTAIN => (4, 2),
         reason::UPSTREAM_NAME_NOT_FOUND => (4, 3),
@@ -209,12 +212,17 @@ fn usual_status(reason: &str) -> Status {
         reason::NULL_SENDER_NOT_ALLOWED
         | reason::RECIPIENT_DENIED
         | reason::RECIPIENT_NOT_ALLOWED
+        | reason::RECIPIENT_NOT_INTERNAL
         | reason::RECIPIENT_UNCLEAR
         | reason::FROM_NOT_ALLOWED
         | reason::SENDER_HEADER_NOT_ALLOWED
         | reason::SIGNED_NOT_REWRITTEN
         | reason::SIGNED_WITHOUT_FROM => (7, 1),
-        reason::STARTTLS_NOT_OFFERED | reason::XOAUTH2_NOT_OFFERED => (7, 4),
+        reason::STARTTLS_NOT_OFFERED
+        | reason::XOAUTH2_NOT_OFFERED
+        | reason::PASSWORD_LOGIN_NOT_OFFERED
+        | reason::CREDENTIAL_TOO_LONG
+        | reason::CREDENTIAL_IN_PLAINTEXT => (7, 4),
         reason::PLAINTEXT_INJECTED
         | reason::UPSTREAM_CERTIFICATE_UNTRUSTED
         | reason::UPSTREAM_CERTIFICATE_NAME

@@ -21,7 +21,7 @@ use crate::drain::Drain;
 use crate::message::account;
 use crate::message::body::{Body, Store};
 use crate::message::limits;
-use crate::message::outgoing::denied;
+use crate::message::outgoing::{Outgoing, denied};
 use crate::message::refusal::Refusal;
 use crate::message::trace::{self, QueueId, QueueIds};
 use crate::metrics::Metrics;
@@ -125,12 +125,17 @@ impl Submissions {
 
     /// Whether the app may send to this recipient.
     pub fn may_send_to(&self, to: &Address) -> Result<(), Refusal> {
-        self.told(self.loaded().map(|loaded| loaded.policy.recipient(to.as_str())))
+        let Some(loaded) = self.loaded() else { return Ok(()) };
+        self.told(Some(loaded.policy.recipient(to.as_str())))?;
+        self.counted(loaded.reaches(to))
     }
 
     fn told(&self, decided: Option<Result<(), Denied>>) -> Result<(), Refusal> {
-        let refused = decided.unwrap_or(Ok(())).map_err(|why| denied(&why));
-        refused.inspect_err(|refusal| {
+        self.counted(decided.unwrap_or(Ok(())).map_err(|why| denied(&why)))
+    }
+
+    fn counted(&self, decided: Result<(), Refusal>) -> Result<(), Refusal> {
+        decided.inspect_err(|refusal| {
             self.metrics.denied(refusal.reason);
             tracing::info!(reason = refusal.reason, why = refusal.sentence, "refused by the sender's rules");
         })
@@ -183,16 +188,13 @@ impl Submissions {
 
     /// The configuration in force, where mail may be sent at all; whatever the token.
     pub(crate) fn configured(&self) -> Result<Arc<Loaded>, Refusal> {
-        let current = self.current.borrow().clone();
-        configured(&current)?;
-        match current {
-            Current::Usable(loaded) => Ok(loaded),
-            Current::Missing | Current::Unusable(_) => Err(Refusal::of(reason::MAIL_SENDER_MISSING)),
-        }
+        configured(&self.current.borrow()).map(|(loaded, _)| Arc::clone(loaded))
     }
 
-    pub(crate) fn cleared(&self) -> Result<Clearance, Refusal> {
-        decide(&self.current.borrow(), &self.sender, Timestamp::now())
+    /// Whether this message may be sent now, and by which way.
+    pub(crate) fn cleared(&self, outgoing: &Outgoing<'_>) -> Result<Clearance, Refusal> {
+        let (to, octets) = (&outgoing.envelope().to, outgoing.octets());
+        decide(&self.current.borrow(), &self.sender, to, octets, Timestamp::now())
     }
 
     /// Waits for a place upstream, within the limits in force; `hold` is the longest wait.

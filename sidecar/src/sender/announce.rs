@@ -1,6 +1,6 @@
 //! One log line and one count for each change of the configuration.
 
-use mail_egress_config::{SenderRef, State};
+use mail_egress_config::{Route, SenderRef, State};
 
 use crate::metrics::{Load, Metrics};
 use crate::sender::follow::{Current, Seen};
@@ -46,13 +46,16 @@ fn usable(sender: &SenderRef, loaded: &Loaded) {
             "configuration in force: mail is answered 451"
         ),
         State::Ready => {
-            let route = loaded.route();
+            let route = file.route.as_ref();
+            let relay = route.and_then(|route| route.by_smtp().ok());
             tracing::info!(
                 %sender,
                 mailbox = file.mailbox,
-                route = route.map(|it| it.name.as_str()).unwrap_or_default(),
-                host = route.map(|it| it.host.as_str()).unwrap_or_default(),
-                port = route.map(|it| it.port).unwrap_or_default(),
+                route = route.map(Route::name).unwrap_or_default(),
+                kind = route.map(Route::kind).unwrap_or_default(),
+                host = relay.map(|it| it.host.as_str()),
+                port = relay.map(|it| it.port),
+                fallback = file.fallback.as_ref().map(|it| it.route.name()),
                 token_until = file.token.as_ref().map(|it| format!("{:.0}", it.expires_at)).unwrap_or_default(),
                 "configuration in force: mail is sent"
             );

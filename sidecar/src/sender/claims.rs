@@ -2,10 +2,10 @@
 //! refused the token. Pure.
 //!
 //! A token is opaque: what is odd explains a failure and decides nothing. One thing is decided: a
-//! token that is plainly for another route's server is not shown to this one ([`misplaced`]).
+//! token that is plainly for another route's server is not shown to this one ([`addressed`]).
 
 use jiff::{SignedDuration, Timestamp};
-use mail_egress_config::TokenSource;
+use mail_egress_config::{Route, TokenSource};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::{Claims, claims};
 
@@ -27,14 +27,53 @@ const GRAPH: [&str; 5] = [
     // Graph as an application
     "00000003-0000-0000-c000-000000000000",
 ];
-const ROLE: &str = "SMTP.SendAsApp";
 /// A token that ends sooner is worth a word.
 const SHORT: SignedDuration = SignedDuration::from_mins(5);
 /// Two clocks that differ by less are well set.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-const GRANT: &str = "grant the application SMTP.SendAsApp of Office 365 Exchange Online with admin consent, or give it the mailbox by RBAC for Applications";
-const SCOPE: &str = "ask for it with the scope https://outlook.office365.com/.default (spec.endpoint.exchangeScope of the EntraApp, or tokenSource.entra.scope of sender.json)";
+/// What a token for a route's server is like.
+struct Wanted {
+    server: &'static str,
+    audiences: &'static [&'static str],
+    role: &'static str,
+    grant: &'static str,
+    scope: &'static str,
+}
+
+const SUBMISSION: Wanted = Wanted {
+    server: "Exchange Online",
+    audiences: &EXCHANGE,
+    role: "SMTP.SendAsApp",
+    grant: "grant the application SMTP.SendAsApp of Office 365 Exchange Online with admin consent, or give it the mailbox by RBAC for Applications",
+    scope: "ask for it with the scope https://outlook.office365.com/.default (spec.endpoint.exchangeScope of the EntraApp, or tokenSource.entra.scope of sender.json)",
+};
+const HIGH_VOLUME: Wanted = Wanted {
+    role: "Mail.Send",
+    grant: "grant the application Mail.Send of Office 365 Exchange Online with admin consent, and admit it by Add-HVEAppAccess",
+    ..SUBMISSION
+};
+const BY_GRAPH: Wanted = Wanted {
+    server: "Microsoft Graph",
+    audiences: &GRAPH,
+    role: "Mail.Send",
+    grant: "grant the application Mail.Send of Microsoft Graph with admin consent, or give it the mailbox by RBAC for Applications",
+    scope: "ask for it with the scope https://graph.microsoft.com/.default (spec.endpoint.graphScope of the EntraApp, or tokenSource.entra.scope of sender.json)",
+};
+
+/// What is known of the tokens for this route; nothing of other providers'.
+fn wanted(route: &Route) -> Option<&'static Wanted> {
+    match route {
+        Route::ExchangeOnline(_) => Some(&SUBMISSION),
+        Route::HighVolumeEmail(_) => Some(&HIGH_VOLUME),
+        Route::Graph(_) => Some(&BY_GRAPH),
+        Route::AzureCommunicationServices(_)
+        | Route::Connector(_)
+        | Route::DirectSend(_)
+        | Route::SmtpRelay(_) => None,
+    }
+}
+
 const CLOCKS: &str = "check the clock of this machine, and of the one that asked for the token (NTP)";
 
 /// What is in a token.
@@ -57,14 +96,41 @@ pub struct Oddity {
     pub fix: &'static str,
 }
 
-/// Why this token is not shown to Exchange: it is for Microsoft Graph alone. `None` for every other
-/// token, opaque ones and those for an audience that is not known here included.
+/// A token that is plainly for one server, by its audience.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addressed {
+    is_graphs: bool,
+    audience: String,
+}
+
+/// What the token is plainly for: Exchange Online or Microsoft Graph alone. `None` for every other one,
+/// opaque ones and those for an audience that is not known here included.
 #[must_use]
-pub fn misplaced(token: &str) -> Option<Diagnosis> {
+pub fn addressed(token: &str) -> Option<Addressed> {
     let audiences = claims(token)?.audiences;
-    let first = audiences.first()?;
-    let is_graphs = audiences.iter().all(|audience| is_among(audience, &GRAPH));
-    is_graphs.then(|| local(reason::TOKEN_FOR_ANOTHER_ROUTE).with_words(&format!("its audience is {first}")))
+    let audience = audiences.first()?.clone();
+    let all = |known: &[&str]| audiences.iter().all(|audience| is_among(audience, known));
+    let is_graphs = all(&GRAPH);
+    (is_graphs || all(&EXCHANGE)).then_some(Addressed { is_graphs, audience })
+}
+
+impl Addressed {
+    /// Why the token is not shown to the route's server, if it is not: it is for the other one.
+    #[must_use]
+    pub fn misplaced(&self, route: &Route) -> Option<Diagnosis> {
+        let fits = match route {
+            Route::Graph(_) => self.is_graphs,
+            Route::ExchangeOnline(_)
+            | Route::HighVolumeEmail(_)
+            | Route::AzureCommunicationServices(_)
+            | Route::Connector(_)
+            | Route::DirectSend(_) => !self.is_graphs,
+            // whatever another provider takes, it is not Microsoft's
+            Route::SmtpRelay(_) => false,
+        };
+        let words = || format!("its audience is {}", self.audience);
+        (!fits).then(|| local(reason::TOKEN_FOR_ANOTHER_ROUTE).with_words(&words()))
+    }
 }
 
 /// Tells what is in it, with each oddity. `expires_at` is from the token's response; `source`, where
@@ -72,6 +138,7 @@ pub fn misplaced(token: &str) -> Option<Diagnosis> {
 #[must_use]
 pub fn explain(
     token: &str,
+    route: &Route,
     expires_at: Timestamp,
     source: Option<&TokenSource>,
     now: Timestamp,
@@ -87,8 +154,8 @@ pub fn explain(
     match claims(token) {
         None => found.seen.push("opaque: it shows no claims".to_owned()),
         Some(claims) => {
-            found.audience(&claims, source);
-            found.permission(&claims);
+            found.audience(&claims, wanted(route), source);
+            found.permission(&claims, wanted(route));
             found.times(&claims, expires_at, now);
             found.names(&claims, source);
         }
@@ -101,37 +168,43 @@ impl Explained {
         self.odd.push(Oddity { cause: cause.into(), fix });
     }
 
-    fn audience(&mut self, claims: &Claims, source: Option<&TokenSource>) {
-        let wanted = source.map(|TokenSource::Entra(source)| source.scope.trim_end_matches("/.default"));
+    fn audience(&mut self, claims: &Claims, wanted: Option<&Wanted>, source: Option<&TokenSource>) {
+        let asked = source.map(|TokenSource::Entra(source)| source.scope.trim_end_matches("/.default"));
         let audiences = claims.audiences.join(", ");
         if audiences.is_empty() {
             self.seen.push("for nobody in particular".to_owned());
             return;
         }
-        let fits = |audience: &String| {
-            is_among(audience, &EXCHANGE) || wanted.is_some_and(|wanted| is_among(audience, &[wanted]))
-        };
-        if !claims.audiences.iter().any(fits) {
-            self.odd(format!("the token is for {audiences}, not for Exchange Online"), SCOPE);
+        if let Some(wanted) = wanted {
+            let fits = |audience: &String| {
+                is_among(audience, wanted.audiences)
+                    || asked.is_some_and(|asked| is_among(audience, &[asked]))
+            };
+            if !claims.audiences.iter().any(fits) {
+                self.odd(format!("the token is for {audiences}, not for {}", wanted.server), wanted.scope);
+            }
         }
         self.seen.push(format!("for {audiences}"));
     }
 
-    fn permission(&mut self, claims: &Claims) {
+    fn permission(&mut self, claims: &Claims, wanted: Option<&Wanted>) {
         match (&claims.roles, &claims.scopes) {
             (Some(roles), _) => {
                 let shown = if roles.is_empty() { "none".to_owned() } else { roles.join(", ") };
-                if !roles.iter().any(|role| role == ROLE) {
-                    self.odd(format!("the token lacks the role {ROLE} (its roles: {shown})"), GRANT);
+                if let Some(Wanted { role, grant, .. }) = wanted
+                    && !roles.iter().any(|it| it == role)
+                {
+                    self.odd(format!("the token lacks the role {role} (its roles: {shown})"), grant);
                 }
                 self.seen.push(format!("roles {shown}"));
             }
             (None, Some(scopes)) => self.seen.push(format!("on behalf of a user, with {scopes}")),
             (None, None) => {
+                let Some(wanted) = wanted else { return };
                 self.seen.push("no roles, which is right under RBAC for Applications alone".to_owned());
                 self.doubtful = Some(Oddity {
                     cause: "the token carries no roles: either the mailbox is to be given by RBAC for Applications, or the permission or its consent is missing".to_owned(),
-                    fix: GRANT,
+                    fix: wanted.grant,
                 });
             }
         }

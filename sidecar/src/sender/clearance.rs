@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use mail_egress_config::{SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
+use mail_egress_config::{Login, Route, SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
 use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
-use mail_egress_smtp::client::XOAuth2;
+use mail_egress_smtp::{Recipient, client};
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
@@ -15,43 +15,48 @@ use crate::clock::now;
 use crate::message::refusal::Refusal;
 use crate::sender::claims;
 use crate::sender::follow::Current;
-use crate::sender::loaded::Generation;
-use crate::sender::loaded::Loaded;
-use crate::sender::tokens::Tokens;
+use crate::sender::loaded::{Generation, Loaded, Way};
 
-/// The proof that a message may be sent: a route, TLS for it, and a token that has not expired.
+/// The proof that a message may be sent: a way out, TLS for it, and a token that has not expired where
+/// the way wants one.
 #[derive(Debug, Clone)]
 pub struct Clearance {
-    route: SmtpRoute,
-    login: XOAuth2,
-    token_end: Timestamp,
+    loaded: Arc<Loaded>,
+    is_fallback: bool,
+    token: Option<Token>,
     tls: Arc<ClientConfig>,
     generation: Generation,
-    tokens: Tokens,
 }
 
 impl Clearance {
     /// The way out.
     #[must_use]
-    pub fn route(&self) -> &SmtpRoute {
-        &self.route
+    pub fn route(&self) -> Option<&Route> {
+        let way = if self.is_fallback { &self.loaded.fallback } else { &self.loaded.way };
+        way.as_ref().map(|way| &way.route)
     }
 
-    /// Who signs in, and with what.
+    /// The token, where the way wants one.
     #[must_use]
-    pub fn login(&self) -> &XOAuth2 {
-        &self.login
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Who logs in to a relay, and with what.
+    #[must_use]
+    pub fn login(&self, route: &SmtpRoute) -> client::Login {
+        login(route, &self.loaded, self.token.as_ref())
     }
 
     /// The refusal with what the token says of itself, where it is the token that was refused.
     #[must_use]
     pub fn explained(&self, refusal: Refusal, now: Timestamp) -> Refusal {
-        match refusal.is_of_the_token() {
-            true => {
-                let token = self.login.token.expose_secret();
-                refusal.with_token(&claims::explain(token, self.token_end, None, now))
+        match (&self.token, self.route()) {
+            (Some(token), Some(route)) if refusal.is_of_the_token() => {
+                let value = token.value.expose_secret();
+                refusal.with_token(&claims::explain(value, route, token.expires_at, None, now))
             }
-            false => refusal,
+            (Some(_) | None, _) => refusal,
         }
     }
 
@@ -59,20 +64,22 @@ impl Clearance {
     /// with this token for five minutes, and where the sidecar asks for its own, another one is
     /// asked for.
     pub fn token_refused(&self, why: &Refusal, now: Timestamp) {
-        self.tokens.refused(&self.login.token, why, now);
+        if let Some(token) = &self.token {
+            self.loaded.tokens.refused(&token.value, why, now);
+        }
     }
 
-    /// How the relay's certificate is verified.
+    /// How the server's certificate is verified.
     #[must_use]
     pub fn tls(&self) -> &Arc<ClientConfig> {
         &self.tls
     }
 
-    /// When the token ends, on the monotonic clock.
+    /// When the token ends, on the monotonic clock; `None` where there is none.
     #[must_use]
-    pub fn token_end(&self) -> Instant {
-        let left = Duration::try_from(self.token_end.duration_since(Timestamp::now()));
-        now() + left.unwrap_or_default()
+    pub fn token_end(&self) -> Option<Instant> {
+        let left = Duration::try_from(self.token.as_ref()?.expires_at.duration_since(Timestamp::now()));
+        Some(now() + left.unwrap_or_default())
     }
 
     /// Which configuration this is; a connection made for another one is of no use.
@@ -82,48 +89,88 @@ impl Clearance {
     }
 }
 
-/// Whether a message of `sender` may be sent at `now`; if not, what the app is told.
+/// What is said to this relay to log in.
+pub(crate) fn login(route: &SmtpRoute, loaded: &Loaded, token: Option<&Token>) -> client::Login {
+    match (&route.login, token) {
+        (Login::Token { user }, Some(token)) => {
+            let user = user.as_ref().and_then(|user| user.parse().ok());
+            client::Login::XOAuth2(client::XOAuth2 {
+                user: user.unwrap_or_else(|| loaded.mailbox.clone()),
+                token: token.value.clone(),
+            })
+        }
+        (Login::Password { username, password }, _) => {
+            client::Login::Password(client::Password { user: username.clone(), password: password.clone() })
+        }
+        // `found` gives no clearance without the token that a way wants
+        (Login::Token { .. }, None) | (Login::None, _) => client::Login::None,
+    }
+}
+
+/// Whether a message of `sender`, of so many octets and to these recipients, may be sent at `now`, and by
+/// which way; if not, what the app is told.
 ///
 /// A token is opaque: only the end that its response named refuses it, or an audience that is plainly
 /// another route's (the design, "Claims explain, they never decide").
-pub fn decide(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<Clearance, Refusal> {
-    let Found { loaded, route, token, tls } = found(current, sender, now)?;
-    let Token { value: token, expires_at: token_end } = token.into_owned();
-    let login = XOAuth2 { user: loaded.mailbox.clone(), token };
-    let (tokens, generation) = (loaded.tokens.clone(), loaded.generation.clone());
-    Ok(Clearance { route: route.clone(), login, token_end, tls, tokens, generation })
+pub fn decide(
+    current: &Current,
+    sender: &SenderRef,
+    to: &[Recipient],
+    octets: u64,
+    now: Timestamp,
+) -> Result<Clearance, Refusal> {
+    let (loaded, _) = usable(current, sender)?;
+    let way = loaded.way_for(to, octets).unwrap_or_else(|| Err(no_way()))?;
+    let is_fallback = loaded.fallback.as_ref().is_some_and(|it| std::ptr::eq(it, way));
+    let (token, tls) = satisfied(loaded, way, sender, now)?;
+    Ok(Clearance {
+        is_fallback,
+        token: token.map(Cow::into_owned),
+        tls,
+        generation: way.generation.clone(),
+        loaded: Arc::clone(loaded),
+    })
 }
 
-/// The same where only the answer is wanted: no token is copied.
+/// The same where only the answer is wanted, before the message is known: by the first way. No token is
+/// copied.
 pub fn allows(current: &Current, sender: &SenderRef, now: Timestamp) -> Result<(), Refusal> {
-    found(current, sender, now).map(drop)
+    let (loaded, way) = usable(current, sender)?;
+    satisfied(loaded, way, sender, now).map(drop)
 }
 
-/// What a clearance is made of.
-struct Found<'a> {
-    loaded: &'a Loaded,
-    route: &'a SmtpRoute,
-    token: Cow<'a, Token>,
-    tls: Arc<ClientConfig>,
-}
-
-fn found<'a>(current: &'a Current, sender: &SenderRef, now: Timestamp) -> Result<Found<'a>, Refusal> {
-    if let Current::Missing = current {
-        return Err(missing(sender));
+fn usable<'a>(current: &'a Current, sender: &SenderRef) -> Result<(&'a Arc<Loaded>, &'a Way), Refusal> {
+    match current {
+        Current::Missing => Err(missing(sender)),
+        Current::Usable(_) | Current::Unusable(_) => configured(current),
     }
-    let (loaded, route) = configured(current)?;
+}
+
+/// The token that the way wants, where it wants one, and TLS.
+type Satisfied<'a> = (Option<Cow<'a, Token>>, Arc<ClientConfig>);
+
+fn satisfied<'a>(
+    loaded: &'a Loaded,
+    way: &'a Way,
+    sender: &SenderRef,
+    now: Timestamp,
+) -> Result<Satisfied<'a>, Refusal> {
+    let is_first = loaded.way.as_ref().is_some_and(|first| std::ptr::eq(first, way));
     let token = match &loaded.file.token_source {
-        Some(TokenSource::Entra(source)) => Cow::Owned(loaded.tokens.own(source, now).map_err(own_words)?),
-        None => Cow::Borrowed(token_of_file(loaded, sender, now)?),
+        _ if !way.route.uses_token() => None,
+        Some(TokenSource::Entra(source)) if is_first => {
+            Some(Cow::Owned(loaded.tokens.own(source, &way.route, now).map_err(own_words)?))
+        }
+        Some(_) | None => Some(Cow::Borrowed(token_of_file(way, sender, now)?)),
     };
-    if let Some(why) = loaded.tokens.why_refused(&token.value, now) {
+    if let Some(why) = token.as_ref().and_then(|token| loaded.tokens.why_refused(&token.value, now)) {
         return Err(why);
     }
-    Ok(Found { loaded, route, token, tls: tls(loaded)? })
+    Ok((token, tls(way)?))
 }
 
-/// The file in force and its way out, where mail may be sent at all.
-pub(crate) fn configured(current: &Current) -> Result<(&Loaded, &SmtpRoute), Refusal> {
+/// The file in force and its first way out, where mail may be sent at all.
+pub(crate) fn configured(current: &Current) -> Result<(&Arc<Loaded>, &Way), Refusal> {
     let loaded = match current {
         Current::Usable(loaded) => loaded,
         Current::Missing => return Err(Refusal::of(reason::MAIL_SENDER_MISSING)),
@@ -132,18 +179,21 @@ pub(crate) fn configured(current: &Current) -> Result<(&Loaded, &SmtpRoute), Ref
     if let State::Unready(why) = &loaded.file.state {
         return Err(unready(why));
     }
-    let route = loaded.route().ok_or_else(|| unusable("route: missing, while the state is ready"))?;
-    Ok((loaded, route))
+    Ok((loaded, loaded.way.as_ref().ok_or_else(no_way)?))
 }
 
-/// The token that the file carries, unless it has ended or is another route's.
+fn no_way() -> Refusal {
+    unusable("route: missing, while the state is ready")
+}
+
+/// The token that the file carries for this way, unless it has ended or is another route's.
 pub(crate) fn token_of_file<'a>(
-    loaded: &'a Loaded,
+    way: &'a Way,
     sender: &SenderRef,
     now: Timestamp,
 ) -> Result<&'a Token, Diagnosis> {
-    match &loaded.file.token {
-        Some(token) if token.expires_at > now => match &loaded.misplaced {
+    match &way.token {
+        Some(token) if token.expires_at > now => match &way.misplaced {
             Some(why) => Err(why.clone()),
             None => Ok(token),
         },
@@ -152,9 +202,9 @@ pub(crate) fn token_of_file<'a>(
     }
 }
 
-/// How the relay's certificate is verified, or why it cannot be.
-pub(crate) fn tls(loaded: &Loaded) -> Result<Arc<ClientConfig>, Refusal> {
-    match &loaded.tls {
+/// How the server's certificate is verified, or why it cannot be.
+pub(crate) fn tls(way: &Way) -> Result<Arc<ClientConfig>, Refusal> {
+    match &way.tls {
         Ok(tls) => Ok(Arc::clone(tls)),
         Err(why) => Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
     }
@@ -175,7 +225,7 @@ pub(crate) fn own_words(why: Diagnosis) -> Diagnosis {
     match why.fix.contains("EntraApp") {
         true => {
             let fix = format!(
-                "{} (without an operator: tokenSource.entra of sender.json, and its clientSecretFile)",
+                "{} (without an operator: tokenSource.entra of sender.json, and the files that it names)",
                 why.fix
             );
             why.with_fix(&fix)
@@ -242,7 +292,7 @@ mod tests {
     }
 
     fn at(current: &Current) -> Result<Clearance, Refusal> {
-        decide(current, &"shop/billing".parse().unwrap(), NOW.parse().unwrap())
+        decide(current, &"shop/billing".parse().unwrap(), &[], 0, NOW.parse().unwrap())
     }
 
     fn told(current: &Current) -> (&'static str, String) {
@@ -254,7 +304,9 @@ mod tests {
     fn sends_while_the_token_lasts() {
         let current = ready(r#""token": {"value": "t", "expiresAt": "2026-11-23T12:00:01Z"},"#);
         let cleared = at(&current).unwrap();
-        assert_eq!((cleared.login().user.as_str(), cleared.route().port), ("billing@contoso.com", 587));
+        let Some(Route::ExchangeOnline(route)) = cleared.route() else { panic!("another way") };
+        let client::Login::XOAuth2(login) = cleared.login(route) else { panic!("another login") };
+        assert_eq!((login.user.as_str(), route.port), ("billing@contoso.com", 587));
         assert_eq!(token_end(&current), Some("2026-11-23T12:00:01Z".parse().unwrap()));
     }
 

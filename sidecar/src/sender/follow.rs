@@ -52,15 +52,15 @@ impl Current {
         matches!(self, Self::Usable(loaded) if loaded.file.token_source.is_some())
     }
 
-    /// The configuration by which messages leave; none while none may.
+    /// The configurations by which messages leave; none while none may.
     #[must_use]
-    pub fn generation(&self) -> Option<Generation> {
+    pub fn generations(&self) -> Vec<Generation> {
         match self {
             Self::Usable(loaded) => match loaded.file.state {
-                State::Ready => Some(loaded.generation.clone()),
-                State::Unready(_) => None,
+                State::Ready => loaded.ways().map(|way| way.generation.clone()).collect(),
+                State::Unready(_) => Vec::new(),
             },
-            Self::Missing | Self::Unusable(_) => None,
+            Self::Missing | Self::Unusable(_) => Vec::new(),
         }
     }
 }

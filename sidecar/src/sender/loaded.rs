@@ -1,19 +1,18 @@
 //! A file that can be used, with what is made of it once and not for each message.
 
+mod way;
+
 use std::sync::Arc;
 
-use mail_egress_config::{BareLineEndings, Limits, Route, SenderFile, SmtpRoute, write};
-use mail_egress_diagnosis::Diagnosis;
-use mail_egress_entra::tls;
+use mail_egress_config::{BareLineEndings, Limits, Route, SenderFile, write};
 use mail_egress_policy::Policy;
-use mail_egress_smtp::{Address, server};
-use rustls::ClientConfig;
-use secrecy::ExposeSecret;
+use mail_egress_smtp::{Address, Recipient, server};
 
 use crate::message::body::PIECE;
+use crate::message::refusal::Refusal;
 use crate::message::trace;
-use crate::sender::claims;
 use crate::sender::tokens::Tokens;
+pub use way::Way;
 
 /// What every session and message goes by.
 #[derive(Debug)]
@@ -22,19 +21,16 @@ pub struct Loaded {
     pub file: SenderFile,
     /// The mailbox as an address.
     pub mailbox: Address,
-    /// TLS towards the relay, or why there is none. Kept from file to file while the CA bundle
-    /// stays, so that TLS sessions are resumed.
-    pub tls: Result<Arc<ClientConfig>, Arc<str>>,
+    /// The way out, unless the sender is unready.
+    pub way: Option<Way>,
+    /// The way for messages that the first one cannot carry.
+    pub fallback: Option<Way>,
     /// What the sessions tell the app: SIZE, and how many recipients.
     pub session: Arc<server::Settings>,
     /// Who the app may send as, and to.
     pub policy: Policy,
     /// How much it may send.
     pub limits: Limits,
-    /// The same from file to file while nothing but the token changes.
-    pub generation: Generation,
-    /// Why the token that it carries is not shown to the relay, if it is not.
-    pub misplaced: Option<Diagnosis>,
     /// Whether it carries a token that the one before did not.
     pub brings_token: bool,
     /// The tokens that were asked for here, and those that the relay has refused.
@@ -58,16 +54,20 @@ impl Loaded {
     /// that names the field.
     pub fn new(file: SenderFile, budget: u64, before: Option<&Self>) -> Result<Self, String> {
         let mailbox: Address = file.mailbox.parse().map_err(|error| format!("mailbox: {error}"))?;
-        let tls = match before {
-            Some(before) if ca_bundle(&before.file) == ca_bundle(&file) => before.tls.clone(),
-            Some(_) | None => tls::client_config(ca_bundle(&file))
-                .map(Arc::new)
-                .map_err(|error| format!("caBundle: {error}").into()),
-        };
+        let stays = before.is_some_and(|before| differ_in_the_tokens_alone(&before.file, &file));
+        let way = file.route.as_ref().map(|route| {
+            Way::new(route.clone(), file.token.clone(), before.and_then(|it| it.way.as_ref()), stays)
+        });
+        let fallback = file.fallback.as_ref().map(|fallback| {
+            let before = before.and_then(|it| it.fallback.as_ref());
+            Way::new(fallback.route.clone(), fallback.token.clone(), before, stays)
+        });
         let usual = server::Settings::default();
-        let route_takes = smtp(&file).map_or(usual.max_message_bytes, |route| route.max_message_bytes);
-        let max_message_bytes = announced(route_takes, budget);
-        let limits = file.limits.or(Limits::EXCHANGE_ONLINE);
+        let ways = || way.iter().chain(&fallback);
+        let routes_take = ways().map(|way| way.route.max_message_bytes()).max();
+        let max_message_bytes = announced(routes_take.unwrap_or(usual.max_message_bytes), budget);
+        let theirs = file.route.as_ref().map_or(Limits::EXCHANGE_ONLINE, Route::usual_limits);
+        let limits = file.limits.or(theirs);
         let max_recipients = limits
             .recipients_per_message
             .map_or(usual.max_recipients, |most| usize::try_from(most).unwrap_or(usize::MAX));
@@ -83,34 +83,51 @@ impl Loaded {
             max_recipients,
             max_recipient_octets,
             bare_line_endings,
-            dsn: speaks_smtp(&file),
+            // while it is not known, it is offered: the app must not be refused for good before it is
+            dsn: ways().all(Way::speaks_smtp),
             ..usual
         });
         let policy = Policy::new(&file.mailbox, &file.rules);
-        let generation = match before {
-            Some(before) if differ_in_the_token_alone(&before.file, &file) => before.generation.clone(),
-            Some(_) | None => Generation::default(),
-        };
-        let brings_token = token(&file).is_some() && token(&file) != before.and_then(|it| token(&it.file));
-        let misplaced = token(&file).and_then(claims::misplaced);
+        let brings_token = ways().any(|way| way.brings_token);
         let tokens = before.map(|before| before.tokens.clone()).unwrap_or_default();
-        Ok(Self { file, mailbox, tls, session, policy, limits, generation, misplaced, brings_token, tokens })
+        Ok(Self { file, mailbox, way, fallback, session, policy, limits, brings_token, tokens })
     }
 
-    /// The way out, unless the sender is unready.
+    /// All ways out, the first one first.
+    pub fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.way.iter().chain(&self.fallback)
+    }
+
+    /// The first way that can carry a message of this size to these recipients; where none can, why
+    /// the first one cannot. `None` while there is no way at all.
     #[must_use]
-    pub fn route(&self) -> Option<&SmtpRoute> {
-        smtp(&self.file)
+    pub fn way_for(&self, to: &[Recipient], octets: u64) -> Option<Result<&Way, Refusal>> {
+        let first = self.way.as_ref()?;
+        Some(match (first.carries(to, octets), &self.fallback) {
+            (Ok(()), _) => Ok(first),
+            (Err(_), Some(fallback)) if fallback.carries(to, octets).is_ok() => Ok(fallback),
+            (Err(why), _) => Err(why),
+        })
+    }
+
+    /// Whether a way out takes this recipient; as [`Self::way_for`].
+    pub fn reaches(&self, to: &Address) -> Result<(), Refusal> {
+        match self.way_for(&[to.clone().into()], 0) {
+            Some(Err(why)) => Err(why),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
 }
 
-fn differ_in_the_token_alone(one: &SenderFile, other: &SenderFile) -> bool {
-    let without = |file: &SenderFile| write(&SenderFile { token: None, ..file.clone() }).ok();
+fn differ_in_the_tokens_alone(one: &SenderFile, other: &SenderFile) -> bool {
+    let without = |file: &SenderFile| {
+        let mut file = SenderFile { token: None, ..file.clone() };
+        if let Some(fallback) = &mut file.fallback {
+            fallback.token = None;
+        }
+        write(&file).ok()
+    };
     without(one) == without(other)
-}
-
-fn token(file: &SenderFile) -> Option<&str> {
-    file.token.as_ref().map(|token| token.value.expose_secret())
 }
 
 /// The largest message that both can take, with the trace header that we add to it; memory, where it
@@ -119,22 +136,6 @@ fn token(file: &SenderFile) -> Option<&str> {
 fn announced(route_takes: u64, budget: u64) -> u64 {
     let budget = budget.saturating_sub(PIECE as u64);
     route_takes.min(budget).saturating_sub(trace::ROOM).max(1)
-}
-
-fn smtp(file: &SenderFile) -> Option<&SmtpRoute> {
-    file.route.as_ref().map(|Route::ExchangeOnline(route)| route)
-}
-
-/// Whether the way out can ask for delivery status notifications. While it is not known, DSN is
-/// offered: the app must not be refused for good before it is.
-fn speaks_smtp(file: &SenderFile) -> bool {
-    match &file.route {
-        Some(Route::ExchangeOnline(_)) | None => true,
-    }
-}
-
-fn ca_bundle(file: &SenderFile) -> Option<&str> {
-    smtp(file).and_then(|route| route.ca_bundle.as_deref())
 }
 
 #[cfg(test)]
@@ -175,7 +176,7 @@ mod tests {
     fn keeps_tls_while_the_ca_bundle_stays() {
         let first = Loaded::new(file("a@contoso.com", ""), MOST, None).unwrap();
         let second = Loaded::new(file("b@contoso.com", ""), MOST, Some(&first)).unwrap();
-        assert!(Arc::ptr_eq(&first.tls.unwrap(), &second.tls.unwrap()));
+        assert!(Arc::ptr_eq(&first.way.unwrap().tls.unwrap(), &second.way.unwrap().tls.unwrap()));
     }
 
     #[test]
@@ -185,17 +186,18 @@ mod tests {
         let expires_at = "2026-11-23T12:00:00Z".parse().unwrap();
         newer.token = Some(mail_egress_config::Token { value: "t".into(), expires_at });
         let second = Loaded::new(newer.clone(), MOST, Some(&first)).unwrap();
-        assert_eq!(first.generation, second.generation);
+        let generation = |it: &Loaded| it.way.as_ref().unwrap().generation.clone();
+        assert_eq!(generation(&first), generation(&second));
         let third = Loaded::new(newer, MOST, Some(&second)).unwrap();
         assert_eq!([&first, &second, &third].map(|it| it.brings_token), [false, true, false]);
         let other = Loaded::new(file("b@contoso.com", ""), MOST, Some(&second)).unwrap();
-        assert_ne!(other.generation, second.generation);
+        assert_ne!(generation(&other), generation(&second));
     }
 
     #[test]
     fn a_ca_bundle_without_certificates_is_explained() {
         let loaded = Loaded::new(file("a@contoso.com", r#""caBundle": "none","#), MOST, None).unwrap();
-        assert!(loaded.tls.unwrap_err().contains("holds no certificate"));
+        assert!(loaded.way.unwrap().tls.unwrap_err().contains("holds no certificate"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mail_egress_config::{EntraSource, State, Token as FileToken, TokenSource};
-use mail_egress_diagnosis::Diagnosis;
+use mail_egress_config::{CredentialFile, EntraSource, Route, State, Token as FileToken, TokenSource};
+use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::dial::{Proxies, Resolver};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_entra::schedule::Next;
@@ -41,10 +41,10 @@ struct Shared {
 }
 
 impl Tokens {
-    /// The token for this source, or why there is none.
-    pub fn own(&self, source: &EntraSource, now: Timestamp) -> Result<FileToken, Diagnosis> {
+    /// The token of this source for this route, or why there is none.
+    pub fn own(&self, source: &EntraSource, route: &Route, now: Timestamp) -> Result<FileToken, Diagnosis> {
         let kept = lock(&self.0.kept);
-        let token = kept.token(source, now)?;
+        let token = kept.token(source, route, now)?;
         Ok(FileToken { value: token.value.clone(), expires_at: token.expires_at })
     }
 
@@ -125,7 +125,7 @@ fn step(tokens: &Tokens, source: Option<&EntraSource>) -> Option<(TokenRequest, 
         kept.want(None);
         return None;
     };
-    let secret = secret_file::read(&source.client_secret_file);
+    let secret = credential(source);
     kept.want(Some((source, secret.as_ref().map_err(Diagnosis::clone))));
     match (kept.next(now), secret) {
         (Some(Next::Ask), Ok(secret)) => Some((request(source, secret), kept.asking(now)?)),
@@ -160,7 +160,7 @@ async fn ask(
 
 /// Asks for a token now, whatever was asked before, and keeps nothing.
 pub(crate) async fn once(source: &EntraSource) -> Result<FileToken, Diagnosis> {
-    let secret = secret_file::read(&source.client_secret_file)?;
+    let secret = credential(source)?;
     let answer = fetch(&Resolver::system(), &request(source, secret), Timestamp::now()).await;
     let token = answer.map_err(|error| error.diagnosis)?;
     Ok(FileToken { value: token.value, expires_at: token.expires_at })
@@ -185,6 +185,19 @@ async fn fetch(
                 trace: None,
             })
         }
+    }
+}
+
+/// The credential, read anew.
+fn credential(source: &EntraSource) -> Result<SecretString, Diagnosis> {
+    match source.credential() {
+        Some(CredentialFile::ClientSecret(path)) => secret_file::read(path),
+        Some(
+            CredentialFile::Certificate(_)
+            | CredentialFile::FederatedToken(_)
+            | CredentialFile::RefreshToken(_),
+        )
+        | None => Err(local(reason::CREDENTIAL_NOT_SUPPORTED)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use mail_egress_diagnosis::{Retry, local, reason};
+use mail_egress_diagnosis::{Class, Retry, local, reason};
 use mail_egress_pacing::Ask;
 use mail_egress_smtp::Envelope;
 use mail_egress_smtp::client::Accepted;
@@ -90,7 +90,11 @@ async fn sent(
     };
     attempted.wait = waited.elapsed();
     // anew: the token may have ended while it waited, or the sender been suspended
-    let Ok(cleared) = submissions.cleared() else { return Err(soon()) };
+    let cleared = match submissions.cleared(&outgoing) {
+        Ok(cleared) => cleared,
+        Err(never) if never.class == Class::Permanent => return Ok(Err(never)),
+        Err(_) => return Err(soon()),
+    };
     let handing = submissions.upstream.hand_over(&cleared, &outgoing, place, &mut attempted.times);
     let handed = match handing.await {
         Ok(handed) => handed,

@@ -1,16 +1,18 @@
 //! One connection to the relay, from TCP to the farewell.
 
+use std::fmt;
 use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail_egress_config::SmtpRoute;
 use mail_egress_entra::dial::{Deadline, handshake};
 use mail_egress_entra::fault::{Fault, Peer, Phase};
 use mail_egress_smtp::OutOfTurn;
-use mail_egress_smtp::client::{Action, Attempt, Dialogue, Security, Settings, Timeouts};
+use mail_egress_smtp::client::{Action, Attempt, Dialogue, Login, Security, Settings, Timeouts};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
 
 use super::Trouble;
 use super::line::{Cut, Line};
@@ -24,10 +26,17 @@ const BLOCK: usize = 16 * 1024;
 /// For QUIT, its answer and the close, all together.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Signed in, within verified TLS.
+/// Within verified TLS, or without it where somebody has asked for that.
+type Stream = Box<dyn Octets>;
+
+trait Octets: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Octets for S {}
+
+/// Signed in, where the relay wants that.
 #[derive(Debug)]
 pub(super) struct Connection {
-    line: Line<TlsStream<TcpStream>>,
+    line: Line<Stream>,
     dialogue: Dialogue,
     peer: Peer,
     /// The end of a message, framed and not written yet: it leaves together with the dot.
@@ -49,17 +58,21 @@ impl Connection {
     pub(super) async fn open(
         stream: TcpStream,
         peer: Peer,
-        cleared: &Clearance,
+        (route, cleared): (&SmtpRoute, &Clearance),
         drain: Drain,
         greeting: &mut String,
     ) -> Result<Result<Self, Attempt>, Trouble> {
-        let (stream, mut dialogue, drain) = match cleared.route().security {
+        let settings = |security| settings(cleared.login(route), security);
+        let (stream, mut dialogue, drain): (Stream, _, _) = match route.security {
             mail_egress_config::Security::ImplicitTls => {
                 let (stream, drain) = secured(stream, cleared, &peer, drain).await?;
-                (stream, Dialogue::new(settings(cleared, Security::Implicit), now()), drain)
+                (stream, Dialogue::new(settings(Security::Implicit), now()), drain)
+            }
+            mail_egress_config::Security::Plaintext => {
+                (Box::new(stream), Dialogue::new(settings(Security::Plaintext), now()), drain)
             }
             mail_egress_config::Security::StartTls => {
-                let mut dialogue = Dialogue::new(settings(cleared, Security::StartTls), now());
+                let mut dialogue = Dialogue::new(settings(Security::StartTls), now());
                 let mut line = Line::new(stream, drain);
                 let action = line.action(&mut dialogue).await;
                 dialogue.greeting().clone_into(greeting);
@@ -185,10 +198,9 @@ impl Connection {
     }
 }
 
-fn settings(cleared: &Clearance, security: Security) -> Settings {
+fn settings(login: Login, security: Security) -> Settings {
     // no host name, so [127.0.0.1] is said: the relay learns nothing of pod or node
-    let name = String::new();
-    Settings { name, security, login: cleared.login().clone(), timeouts: Timeouts::default() }
+    Settings { name: String::new(), security, login, timeouts: Timeouts::default() }
 }
 
 /// Makes it TLS; the relay's certificate is verified for the route's host.
@@ -197,14 +209,14 @@ async fn secured(
     cleared: &Clearance,
     peer: &Peer,
     mut drain: Drain,
-) -> Result<(TlsStream<TcpStream>, Drain), Trouble> {
+) -> Result<(Stream, Drain), Trouble> {
     let deadline = Deadline::after(Timeouts::default().setup);
     let shaken = tokio::select! {
         shaken = handshake(stream, Arc::clone(cleared.tls()), peer, deadline) => shaken,
         () = drain.over() => return Err(Trouble::Ending),
     };
     let stream = shaken.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
-    Ok((stream, drain))
+    Ok((Box::new(stream), drain))
 }
 
 /// What must be the end of an attempt.

@@ -94,10 +94,15 @@ fn failed(failure: &Failure) -> Refusal {
         Failure::Lost(lost) => explained(lost_reason(lost), &lost.to_string()),
         Failure::StartTlsMissing => Refusal::of(reason::STARTTLS_NOT_OFFERED),
         Failure::InjectedPlaintext => Refusal::of(reason::PLAINTEXT_INJECTED),
-        Failure::XOAuth2Missing { offered } => {
-            explained(reason::XOAUTH2_NOT_OFFERED, &format!("it offers {offered}"))
+        Failure::MechanismMissing { wanted, offered } => {
+            let reason = match *wanted {
+                "XOAUTH2" => reason::XOAUTH2_NOT_OFFERED,
+                _ => reason::PASSWORD_LOGIN_NOT_OFFERED,
+            };
+            explained(reason, &format!("it offers {offered}"))
         }
-        Failure::TokenTooLong => explained(reason::TOKEN_UNUSABLE, &failure.to_string()),
+        Failure::CredentialTooLong => Refusal::of(reason::CREDENTIAL_TOO_LONG),
+        Failure::CredentialInPlaintext => Refusal::of(reason::CREDENTIAL_IN_PLAINTEXT),
     }
 }
 
@@ -117,6 +122,7 @@ pub fn troubled(trouble: &Trouble) -> Refusal {
         Trouble::Slow => explained(reason::UPSTREAM_TIMEOUT),
         Trouble::Ending => local(reason::SHUTTING_DOWN),
         Trouble::Unread(_) => explained(reason::SPILL_DISK_FAILED),
+        Trouble::NotBuilt => explained(reason::ROUTE_NOT_SUPPORTED),
         Trouble::OutOfTurn(_) => explained(reason::UPSTREAM_PROTOCOL),
     };
     diagnosis.into()

@@ -145,7 +145,7 @@ fn ending(dialogue: &mut Dialogue) -> Result<Option<Action>, Cut> {
 
 #[cfg(test)]
 mod tests {
-    use mail_egress_smtp::client::{Security, Settings, Timeouts, XOAuth2};
+    use mail_egress_smtp::client::{Login, Security, Settings, Timeouts, XOAuth2};
     use tokio::io::duplex;
 
     use super::*;
@@ -153,7 +153,8 @@ mod tests {
 
     /// Signed in, with no message under way.
     fn idle() -> Dialogue {
-        let login = XOAuth2 { user: "billing@contoso.com".parse().unwrap(), token: "t".into() };
+        let user = "billing@contoso.com".parse().unwrap();
+        let login = Login::XOAuth2(XOAuth2 { user, token: "t".into() });
         let timeouts = Timeouts::default();
         let settings = Settings { name: String::new(), security: Security::Implicit, login, timeouts };
         let mut dialogue = Dialogue::new(settings, now());

@@ -50,9 +50,15 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    /// One that was just signed in, with a token that ends at `token_end`.
-    pub(super) fn new(connection: Connection, open: Open, key: Generation, token_end: Instant) -> Self {
-        let ends = token_end.min(now() + MOST_AGE);
+    /// One that was just signed in; `token_end` is the end of the token that it was done with.
+    pub(super) fn new(
+        connection: Connection,
+        open: Open,
+        key: Generation,
+        token_end: Option<Instant>,
+    ) -> Self {
+        let oldest = now() + MOST_AGE;
+        let ends = token_end.map_or(oldest, |end| end.min(oldest));
         Self { connection, open, term: Term { key, ends, messages: 1 } }
     }
 }
@@ -105,10 +111,10 @@ impl Pool {
     /// Closes what has waited long enough, what is no longer in force, and at the end everything.
     /// Without this nothing is kept.
     pub(super) async fn tend(self, mut current: watch::Receiver<Current>, mut drain: Drain) {
-        let in_force = |current: &mut watch::Receiver<Current>| current.borrow_and_update().generation();
-        let mut key = in_force(&mut current);
+        let in_force = |current: &mut watch::Receiver<Current>| current.borrow_and_update().generations();
+        let mut keys = in_force(&mut current);
         loop {
-            let unfit = self.with(|shelf| shelf.flush(key));
+            let unfit = self.with(|shelf| shelf.flush(keys));
             self.close(unfit);
             let alarm = loop {
                 let (old, alarm) = self.with(|shelf| shelf.sweep(now()));
@@ -121,11 +127,11 @@ impl Pool {
                 }
             };
             if !alarm {
-                let rest = self.with(|shelf| shelf.flush(None));
+                let rest = self.with(|shelf| shelf.flush(Vec::new()));
                 self.close(rest);
                 return;
             }
-            key = in_force(&mut current);
+            keys = in_force(&mut current);
         }
     }
 

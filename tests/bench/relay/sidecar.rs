@@ -7,9 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use mail_egress_config::{
-    FILE_NAME, Limits, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token, write,
-};
+use mail_egress_config::{FILE_NAME, Limits, Route, SenderFile, SenderRef, SmtpRoute, State, Token, write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -61,12 +59,13 @@ fn file(lab: &Lab, connections: u32) -> Result<SenderFile> {
     let sender = SenderRef { namespace: "bench".to_owned(), name: "billing".to_owned() };
     Ok(SenderFile {
         route: Some(Route::ExchangeOnline(SmtpRoute {
-            name: "exchange-online".to_owned(),
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: lab.exchange().address().port(),
             ca_bundle: Some(lab.exchange().ca_pem().to_owned()),
-            max_message_bytes: 35 * 1024 * 1024,
-            security: Security::StartTls,
+            ..SmtpRoute::new(
+                "exchange-online".to_owned(),
+                Ipv4Addr::LOCALHOST.to_string(),
+                lab.exchange().address().port(),
+                35 * 1024 * 1024,
+            )
         })),
         token: Some(Token {
             value: lab.entra().mint(&claims, Form::Jwt)?,

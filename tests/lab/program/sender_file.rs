@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use mail_egress_config::{FILE_NAME, Route, Security, SenderFile, SenderRef, SmtpRoute, State, Token};
+use mail_egress_config::{FILE_NAME, Route, SenderFile, SenderRef, SmtpRoute, State, Token};
 use tokio::task::JoinSet;
 
 use crate::lab::{Form, Lab};
@@ -32,12 +32,8 @@ pub(super) fn write(lab: &Lab, sender: &Sender, folder: &Path) -> anyhow::Result
     let claims = lab.entra().claims(&sender.client_id)?;
     let file = SenderFile {
         route: Some(Route::ExchangeOnline(SmtpRoute {
-            name: "lab".to_owned(),
-            host: sender.host.clone(),
-            port: sender.port,
             ca_bundle: Some(lab.exchange().ca_pem().to_owned()),
-            max_message_bytes: MAX_MESSAGE_BYTES,
-            security: Security::StartTls,
+            ..SmtpRoute::new("lab".to_owned(), sender.host.clone(), sender.port, MAX_MESSAGE_BYTES)
         })),
         token: Some(Token {
             value: lab.entra().mint(&claims, Form::Jwt)?,

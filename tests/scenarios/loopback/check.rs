@@ -253,11 +253,9 @@ async fn a_token_of_ones_own_is_asked_for_and_a_wrong_secret_explained() -> Resu
     file.token = None;
     file.token_source = Some(TokenSource::Entra(EntraSource {
         login_url: entra.url_by_ip(),
-        tenant: DEFAULT_TENANT.to_owned(),
-        client_id: DEFAULT_CLIENT_ID.to_owned(),
-        scope: "https://outlook.office365.com/.default".to_owned(),
         ca_bundle: Some(entra.ca_pem().to_owned()),
-        client_secret_file: secret.clone(),
+        client_secret_file: Some(secret.clone()),
+        ..EntraSource::new(DEFAULT_TENANT.to_owned(), DEFAULT_CLIENT_ID.to_owned())
     }));
     let checked = check(&file, &["--json"]).await?;
     ensure!(checked.code == Some(0) && of(&checked.json()?, "token")?["result"] == "ok", "{}", checked.text);

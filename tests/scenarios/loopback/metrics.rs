@@ -292,11 +292,9 @@ async fn authentication(watched: &mut Watched, file: &SenderFile) -> Result<()> 
     own.token = None;
     own.token_source = Some(TokenSource::Entra(EntraSource {
         login_url: entra.url_by_ip(),
-        tenant: DEFAULT_TENANT.to_owned(),
-        client_id: DEFAULT_CLIENT_ID.to_owned(),
-        scope: "https://outlook.office365.com/.default".to_owned(),
         ca_bundle: Some(entra.ca_pem().to_owned()),
-        client_secret_file: secret.clone(),
+        client_secret_file: Some(secret.clone()),
+        ..EntraSource::new(DEFAULT_TENANT.to_owned(), DEFAULT_CLIENT_ID.to_owned())
     }));
     let asked = [("token_requests_total{reason=\"InvalidClientSecret\",result=\"error\"}", 1.0)];
     watched.moves(&asked, async |stand| stand.configure(&own)).await?;

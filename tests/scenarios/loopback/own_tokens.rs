@@ -24,11 +24,9 @@ async fn stand(secret: &Path) -> Result<(Stand, SenderFile)> {
     file.token = None;
     file.token_source = Some(TokenSource::Entra(EntraSource {
         login_url: entra.url_by_ip(),
-        tenant: DEFAULT_TENANT.to_owned(),
-        client_id: DEFAULT_CLIENT_ID.to_owned(),
-        scope: "https://outlook.office365.com/.default".to_owned(),
         ca_bundle: Some(entra.ca_pem().to_owned()),
-        client_secret_file: secret.to_owned(),
+        client_secret_file: Some(secret.to_owned()),
+        ..EntraSource::new(DEFAULT_TENANT.to_owned(), DEFAULT_CLIENT_ID.to_owned())
     }));
     Ok((stand, file))
 }

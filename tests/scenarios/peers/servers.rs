@@ -165,11 +165,9 @@ pub(crate) async fn a_token_that_postfix_refuses_is_replaced(security: Security)
     file.token = None;
     file.token_source = Some(TokenSource::Entra(EntraSource {
         login_url: lab.entra().url_by_ip(),
-        tenant: DEFAULT_TENANT.to_owned(),
-        client_id: DEFAULT_CLIENT_ID.to_owned(),
-        scope: "https://outlook.office365.com/.default".to_owned(),
         ca_bundle: Some(lab.entra().ca_pem().to_owned()),
-        client_secret_file: secret,
+        client_secret_file: Some(secret),
+        ..EntraSource::new(DEFAULT_TENANT.to_owned(), DEFAULT_CLIENT_ID.to_owned())
     }));
     let before = lab.entra().requests().len();
     relayed.stand.configure(&file)?;

@@ -30,7 +30,7 @@ fn admits_a_sender_whose_namespace_and_mailbox_are_allowed() {
     assert_eq!(why_not, "");
     let validated = fixtures::validated();
     assert_eq!(validated.scope(), "https://outlook.office365.com/.default");
-    let Route::ExchangeOnline(smtp) = validated.route();
+    let Route::ExchangeOnline(smtp) = validated.route() else { panic!("another way") };
     assert_eq!(
         (smtp.host.as_str(), smtp.port, smtp.max_message_bytes),
         ("smtp.office365.com", 587, 36_700_160)
@@ -139,7 +139,7 @@ fn the_route_overrides_host_port_ca_and_size() {
     references.app = Some(fixtures::app(json!({"cloud": "USGovernment"})));
     references.route = fixtures::route(own);
     let validated = validate(&fixtures::sender(json!({})), &references).result.unwrap();
-    let Route::ExchangeOnline(smtp) = validated.route();
+    let Route::ExchangeOnline(smtp) = validated.route() else { panic!("another way") };
     assert_eq!((smtp.host.as_str(), smtp.port, smtp.max_message_bytes), ("smtp.office365.us", 2525, 1024));
 }
 

@@ -112,7 +112,7 @@ reasons! {
         "the token has expired and no newer one came", "kubectl describe mailsender, and check the clock of the node";
     /// The token's audience is that of another route.
     TOKEN_FOR_ANOTHER_ROUTE = "TokenForAnotherRoute", Mendable, WhenMended,
-        "the token is for Microsoft Graph, so it was not shown to this route's server", "ask for it with the scope https://outlook.office365.com/.default (spec.endpoint.exchangeScope of the EntraApp, or tokenSource.entra.scope of sender.json)";
+        "the token is for another server than this route's, so it was not shown to it", "ask for it with the route's scope: spec.endpoint.exchangeScope or graphScope of the EntraApp, or tokenSource.entra.scope of sender.json (https://outlook.office365.com/.default for Exchange Online, https://graph.microsoft.com/.default for Graph)";
     /// All upstream connections are in use.
     UPSTREAM_SLOTS_BUSY = "UpstreamSlotsBusy", Transient, BackOff,
         "all connections to the relay are in use", "try again in a few seconds";
@@ -265,7 +265,23 @@ reasons! {
     UPSTREAM_REFUSED = "UpstreamRefused", Permanent, Never,
         "the relay refused the message", "read the relay's words; correct the message";
 
+    /// No mechanism for a password is offered.
+    PASSWORD_LOGIN_NOT_OFFERED = "PasswordLoginNotOffered", Mendable, BackOff,
+        "the relay offers no login by password (PLAIN or LOGIN)", "check host and port of the MailRoute: submission is on 587 (StartTLS) or 465 (Implicit)";
+    /// The password or token does not fit into an AUTH line.
+    CREDENTIAL_TOO_LONG = "CredentialTooLong", Mendable, WhenMended,
+        "the password or token is too long for the login", "use a shorter one: a login line has at most 12288 octets";
+    /// A credential, and a route without TLS.
+    CREDENTIAL_IN_PLAINTEXT = "CredentialInPlaintext", Mendable, WhenMended,
+        "the route is not protected by TLS, so no credential was sent", "set tls of the MailRoute to StartTLS or Implicit, or remove its credential";
+
     // what this message can never achieve
+    /// A recipient outside the domains that the route takes.
+    RECIPIENT_NOT_INTERNAL = "RecipientNotInternal", Permanent, Never,
+        "the route takes recipients of the tenant's own domains only", "use another MailRoute for this recipient, or add its domain to spec.acceptedDomains of the MailRoute if it is the tenant's own";
+    /// More than one Graph request takes.
+    MESSAGE_TOO_LARGE_FOR_GRAPH = "MessageTooLargeForGraph", Permanent, Never,
+        "the message is larger than one request of Microsoft Graph takes", "send a smaller message, name a fallbackRoute in the MailSender, or set spec.graph.largeMessages of the MailRoute to Draft";
     /// 8-bit content, and the relay does not offer 8BITMIME.
     EIGHT_BIT_NOT_OFFERED = "EightBitNotOffered", Permanent, Never,
         "the message has 8-bit content and the relay does not offer 8BITMIME", "let the app encode it as quoted-printable or base64, or use a relay that offers it";

@@ -110,15 +110,20 @@ pub enum Failure {
     /// Octets came in plaintext behind the reply to STARTTLS.
     #[error("plaintext was injected behind the reply to STARTTLS")]
     InjectedPlaintext,
-    /// XOAUTH2 is not among the mechanisms offered within TLS.
-    #[error("the relay does not offer XOAUTH2 (it offers {offered})")]
-    XOAuth2Missing {
+    /// No mechanism that we could log in by is offered within TLS.
+    #[error("the relay does not offer {wanted} (it offers {offered})")]
+    MechanismMissing {
+        /// What would have served: "XOAUTH2".
+        wanted: &'static str,
         /// The mechanisms that it does offer, or "nothing"; capped.
         offered: String,
     },
-    /// The token is longer than an AUTH line may be (RFC 4954 section 4: 12,288 octets).
-    #[error("the token is too long for an AUTH line")]
-    TokenTooLong,
+    /// The token or password is longer than an AUTH line may be (RFC 4954 section 4: 12,288 octets).
+    #[error("the token or password is too long for an AUTH line")]
+    CredentialTooLong,
+    /// There is something to log in with, and the connection is not to become TLS.
+    #[error("a token or password is never written to a connection without TLS")]
+    CredentialInPlaintext,
 }
 
 /// How a connection was lost, and in which phase.

@@ -9,6 +9,7 @@ use super::{
     Action, Attempt, Failure, Lost, Message, Phase, Refusal, Security, Settings, UpstreamReply,
     offers::Offers,
     replies::ReplyReader,
+    sasl::Sasl,
     transaction::{Aftermath, Transaction},
 };
 use crate::{OutOfTurn, data::Stuffer};
@@ -20,6 +21,8 @@ pub struct Dialogue {
     replies: ReplyReader,
     greeting: String,
     offers: Offers,
+    /// What is left to say to log in.
+    sasl: Option<Sasl>,
     /// A message was begun, and RSET not said since.
     used: bool,
     output: Vec<u8>,
@@ -32,9 +35,12 @@ pub struct Dialogue {
 ///
 /// ```text
 ///   Greeting(None) ─220─▶ Ehlo(None) ─250─▶ StartTls ─220─▶ Handshake
-///                                                               │ tls_established
+///                            │ 250, plaintext                   │ tls_established
+///                            └────────▶ Idle                    │
 ///   Greeting(Tls) ──220──▶ Ehlo(Tls) ◀──────────────────────────┘
 ///                            │ 250
+///                            ├── nobody to log in ──▶ Idle
+///                            ├──▶ AuthUser ─334─▶ AuthBare (LOGIN)
 ///                            ├──▶ AuthWhole ── 334 ──────────────────────┐
 ///                            │       │ 500, 501                          ▼
 ///                            └───────┴─▶ AuthBare ─334─▶ AuthResponse ─334─▶ AuthError ─▶ Ended
@@ -53,7 +59,9 @@ enum State {
     Handshake,
     /// AUTH was said with the response.
     AuthWhole(Tls),
-    /// AUTH was said without the response.
+    /// AUTH LOGIN was said, and the user name is to be asked for.
+    AuthUser(Tls),
+    /// All but the response was said.
     AuthBare(Tls),
     /// The response was said.
     AuthResponse,
@@ -87,7 +95,7 @@ impl Dialogue {
     #[must_use]
     pub fn new(settings: Settings, now: Instant) -> Self {
         let tls = match settings.security {
-            Security::StartTls => None,
+            Security::StartTls | Security::Plaintext => None,
             Security::Implicit => Some(Tls(())),
         };
         Self {
@@ -97,6 +105,7 @@ impl Dialogue {
             replies: ReplyReader::default(),
             greeting: String::new(),
             offers: Offers::default(),
+            sasl: None,
             used: false,
             output: Vec::new(),
             just_asked: false,
@@ -225,7 +234,11 @@ impl Dialogue {
             State::Ehlo(_) => Phase::Ehlo,
             State::StartTls => Phase::StartTls,
             State::Handshake => Phase::Handshake,
-            State::AuthWhole(_) | State::AuthBare(_) | State::AuthResponse | State::AuthError => Phase::Auth,
+            State::AuthWhole(_)
+            | State::AuthUser(_)
+            | State::AuthBare(_)
+            | State::AuthResponse
+            | State::AuthError => Phase::Auth,
             State::Idle => Phase::Idle,
             State::Envelope(transaction) => transaction.phase(),
             State::Body { .. } => Phase::Body,
@@ -323,6 +336,7 @@ impl Dialogue {
             | State::StartTls
             | State::Handshake
             | State::AuthWhole(_)
+            | State::AuthUser(_)
             | State::AuthBare(_)
             | State::AuthResponse
             | State::AuthError

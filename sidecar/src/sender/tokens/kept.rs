@@ -4,13 +4,13 @@
 use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
-use mail_egress_config::EntraSource;
+use mail_egress_config::{EntraSource, Route};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::schedule::{Failed, Life, Next, schedule};
 use mail_egress_entra::{Retry, Token, TokenError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::sender::claims;
+use crate::sender::claims::{self, Addressed};
 
 /// Between two requests that a refused token gave rise to: Entra takes more for a loop (AADSTS50196).
 const BY_REFUSAL: SignedDuration = SignedDuration::from_mins(5);
@@ -28,8 +28,8 @@ pub(super) struct Kept {
     hasher: RandomState,
     wanted: Option<Asked>,
     held: Option<(Token, Timestamp, Asked)>,
-    /// Why the held token is not shown to the relay, if it is not.
-    misplaced: Option<Diagnosis>,
+    /// Whom the held token is plainly for.
+    addressed: Option<Addressed>,
     failed: Option<(Failed, Diagnosis)>,
     unusable: Option<Diagnosis>,
     /// When the relay's refusal of the held token lets us ask for another.
@@ -104,7 +104,7 @@ impl Kept {
         }
         match answer {
             Ok(token) => {
-                self.misplaced = claims::misplaced(token.value.expose_secret());
+                self.addressed = claims::addressed(token.value.expose_secret());
                 (self.held, self.failed) = (Some((token, at, asked)), None);
             }
             Err(error) => {
@@ -121,13 +121,18 @@ impl Kept {
         self.renewal = Some(self.renewal.map_or(due, |earlier| earlier.min(due)));
     }
 
-    /// The token for this source, or why there is none.
-    pub(super) fn token(&self, source: &EntraSource, now: Timestamp) -> Result<&Token, Diagnosis> {
+    /// The token of this source for this route, or why there is none.
+    pub(super) fn token(
+        &self,
+        source: &EntraSource,
+        route: &Route,
+        now: Timestamp,
+    ) -> Result<&Token, Diagnosis> {
         let identity = self.identity(source);
         let ours = self.wanted.is_some_and(|wanted| wanted.identity == identity);
         match &self.held {
             Some((token, ..)) if ours && token.expires_at > now => {
-                return self.misplaced.as_ref().map_or(Ok(token), |why| Err(why.clone()));
+                return self.addressed.as_ref().and_then(|it| it.misplaced(route)).map_or(Ok(token), Err);
             }
             Some(_) | None => {}
         }

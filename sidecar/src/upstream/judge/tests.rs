@@ -108,7 +108,12 @@ fn a_relay_that_is_not_as_it_must_be_is_451_with_the_cause() {
     for (failure, reason) in [
         (Failure::StartTlsMissing, "StartTlsNotOffered"),
         (Failure::InjectedPlaintext, "PlaintextInjected"),
-        (Failure::XOAuth2Missing { offered: "LOGIN".to_owned() }, "Xoauth2NotOffered"),
+        (Failure::MechanismMissing { wanted: "XOAUTH2", offered: "LOGIN".to_owned() }, "Xoauth2NotOffered"),
+        (
+            Failure::MechanismMissing { wanted: "PLAIN or LOGIN", offered: "XOAUTH2".to_owned() },
+            "PasswordLoginNotOffered",
+        ),
+        (Failure::CredentialInPlaintext, "CredentialInPlaintext"),
         (Failure::Lost(Lost::Closed(Phase::Body)), "UpstreamClosed"),
         (Failure::Lost(Lost::TimedOut(Phase::Mail)), "UpstreamTimeout"),
     ] {

@@ -36,7 +36,7 @@ struct Idle<C, K> {
 pub(super) struct Shelf<C, K> {
     idle: Vec<Idle<C, K>>,
     /// What new messages go by; nothing else is kept.
-    in_force: Option<K>,
+    in_force: Vec<K>,
     /// When whoever closes the old ones wakes up.
     alarm: Option<Instant>,
 }
@@ -52,7 +52,7 @@ pub(super) enum Put<C> {
 
 impl<C, K: PartialEq> Shelf<C, K> {
     pub(super) fn new() -> Self {
-        Self { idle: Vec::new(), in_force: None, alarm: None }
+        Self { idle: Vec::new(), in_force: Vec::new(), alarm: None }
     }
 
     /// Idle connections.
@@ -61,15 +61,24 @@ impl<C, K: PartialEq> Shelf<C, K> {
     }
 
     /// A connection for `key`, if one is fit; and those that are to be closed before another is
-    /// dialled.
+    /// dialled: without one for `key` those for another key too, since each fills a place.
     pub(super) fn take(&mut self, key: &K, now: Instant) -> (Option<(C, Term<K>)>, Vec<C>) {
-        let unfit = self.remove(|idle| idle.term.key != *key || idle.until <= now);
-        (self.idle.pop().map(|idle| (idle.connection, idle.term)), unfit)
+        let mut unfit = self.remove(|idle| idle.until <= now);
+        match self.idle.iter().rposition(|idle| idle.term.key == *key) {
+            Some(at) => {
+                let Idle { connection, term, .. } = self.idle.remove(at);
+                (Some((connection, term)), unfit)
+            }
+            None => {
+                unfit.extend(self.remove(|_| true));
+                (None, unfit)
+            }
+        }
     }
 
     /// Keeps a connection that is sound and on which nothing is under way.
     pub(super) fn put(&mut self, connection: C, term: Term<K>, now: Instant) -> Put<C> {
-        let fit = self.in_force.as_ref() == Some(&term.key);
+        let fit = self.in_force.contains(&term.key);
         if !fit || term.ends <= now || term.messages >= MOST_MESSAGES {
             return Put::Unwanted(connection);
         }
@@ -80,8 +89,8 @@ impl<C, K: PartialEq> Shelf<C, K> {
     }
 
     /// Something else is in force, or nothing: gives back what no longer fits.
-    pub(super) fn flush(&mut self, in_force: Option<K>) -> Vec<C> {
-        let unfit = self.remove(|idle| Some(&idle.term.key) != in_force.as_ref());
+    pub(super) fn flush(&mut self, in_force: Vec<K>) -> Vec<C> {
+        let unfit = self.remove(|idle| !in_force.contains(&idle.term.key));
         self.in_force = in_force;
         unfit
     }
@@ -106,7 +115,7 @@ mod tests {
 
     fn shelf(key: u8) -> (Shelf<&'static str, u8>, Instant) {
         let mut shelf = Shelf::new();
-        assert!(shelf.flush(Some(key)).is_empty());
+        assert!(shelf.flush(vec![key]).is_empty());
         (shelf, Instant::now())
     }
 
@@ -129,10 +138,10 @@ mod tests {
         let _ = shelf.put("a", term(1, now + HOUR), now);
         assert_eq!(shelf.take(&2, now), (None, vec!["a"]));
         let _ = shelf.put("b", term(1, now + HOUR), now);
-        assert_eq!(shelf.flush(Some(2)), ["b"]);
+        assert_eq!(shelf.flush(vec![2]), ["b"]);
         assert_eq!(shelf.put("c", term(1, now + HOUR), now), Put::Unwanted("c"));
         let _ = shelf.put("d", term(2, now + HOUR), now);
-        assert_eq!(shelf.flush(None), ["d"]);
+        assert_eq!(shelf.flush(Vec::new()), ["d"]);
     }
 
     #[test]

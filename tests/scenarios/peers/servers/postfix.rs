@@ -91,16 +91,14 @@ impl Postfix {
 
     /// The way to it.
     pub(crate) fn route(&self, security: Security) -> SmtpRoute {
+        let port = match security {
+            Security::StartTls | Security::Plaintext => self.submission,
+            Security::ImplicitTls => self.submissions,
+        };
         SmtpRoute {
-            name: "postfix".to_owned(),
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: match security {
-                Security::StartTls => self.submission,
-                Security::ImplicitTls => self.submissions,
-            },
             ca_bundle: Some(self.certificate.clone()),
-            max_message_bytes: 35 * 1024 * 1024,
             security,
+            ..SmtpRoute::new("postfix".to_owned(), Ipv4Addr::LOCALHOST.to_string(), port, 35 * 1024 * 1024)
         }
     }
 

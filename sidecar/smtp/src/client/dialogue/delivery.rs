@@ -34,6 +34,7 @@ impl Dialogue {
             | State::StartTls
             | State::Handshake
             | State::AuthWhole(_)
+            | State::AuthUser(_)
             | State::AuthBare(_)
             | State::AuthResponse
             | State::AuthError => None,

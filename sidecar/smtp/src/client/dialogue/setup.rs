@@ -7,10 +7,10 @@ use secrecy::ExposeSecret;
 use super::{Dialogue, State, Tls};
 use crate::{
     client::{
-        Action, Failure, UpstreamReply,
+        Action, Failure, Login, Security, UpstreamReply,
         offers::Offers,
         replies::Lines,
-        xoauth2::{self, Opening},
+        sasl::{Opening, Sasl, Unfit},
     },
     name::host_name,
 };
@@ -32,20 +32,23 @@ impl Dialogue {
                 self.enter(State::Handshake, now);
                 return Some(Action::StartTls);
             }
+            State::AuthUser(tls) if class == 3 => self.say_user(tls, now),
             State::AuthBare(tls) if class == 3 => self.respond(tls, now),
             // some relays have no room for the response in the command, and call it malformed
             State::AuthWhole(tls) if matches!(lines.code, 500 | 501) => {
-                self.ask(xoauth2::BARE, State::AuthBare(tls), now);
+                let bare = self.sasl.as_ref().map_or("", Sasl::bare);
+                self.ask(bare, State::AuthBare(tls), now);
             }
-            State::AuthWhole(_) | State::AuthResponse if class == 3 => self.ask("", State::AuthError, now),
-            State::AuthWhole(_) | State::AuthResponse if class == 2 => {
-                self.enter(State::Idle, now);
-                return Some(Action::Ready);
+            State::AuthWhole(_) | State::AuthResponse if class == 3 => {
+                let last_word = self.sasl.as_ref().map_or("*", Sasl::last_word);
+                self.ask(last_word, State::AuthError, now);
             }
+            State::AuthWhole(_) | State::AuthResponse if class == 2 => return self.logged_in(now),
             State::Greeting(_)
             | State::Ehlo(_)
             | State::StartTls
             | State::AuthWhole(_)
+            | State::AuthUser(_)
             | State::AuthBare(_)
             | State::AuthResponse
             | State::AuthError => {
@@ -75,30 +78,57 @@ impl Dialogue {
 
     /// Goes on from what the relay offers: to TLS, or within it to the login.
     fn offered(&mut self, tls: Option<Tls>, now: Instant) -> Option<Action> {
-        match tls {
-            Some(tls) if self.offers.xoauth2() => self.log_in(tls, now),
-            Some(_) => self.fail(Failure::XOAuth2Missing { offered: self.offers.shown_mechanisms() }),
-            None if self.offers.starttls => {
+        match (tls, self.settings.security) {
+            (Some(tls), _) => self.log_in(tls, now),
+            (None, Security::Plaintext) => match self.settings.login {
+                Login::None => self.logged_in(now),
+                Login::XOAuth2(_) | Login::Password(_) => self.fail(Failure::CredentialInPlaintext),
+            },
+            (None, Security::StartTls | Security::Implicit) if self.offers.starttls => {
                 self.ask("STARTTLS", State::StartTls, now);
                 None
             }
-            None => self.fail(Failure::StartTlsMissing),
+            (None, Security::StartTls | Security::Implicit) => self.fail(Failure::StartTlsMissing),
         }
     }
 
-    /// Begins the login. Only what holds a [`Tls`] can call it.
+    /// Begins the login, where there is one. Only what holds a [`Tls`] can call it.
     fn log_in(&mut self, tls: Tls, now: Instant) -> Option<Action> {
-        match xoauth2::open(&self.settings.login) {
-            Some(Opening::Whole(line)) => self.ask(line.expose_secret(), State::AuthWhole(tls), now),
-            Some(Opening::Bare) => self.ask(xoauth2::BARE, State::AuthBare(tls), now),
-            None => return self.fail(Failure::TokenTooLong),
+        let sasl = match Sasl::choose(&self.settings.login, &self.offers) {
+            Ok(Some(sasl)) => sasl,
+            Ok(None) => return self.logged_in(now),
+            Err(Unfit::NotOffered(wanted)) => {
+                let offered = self.offers.shown_mechanisms();
+                return self.fail(Failure::MechanismMissing { wanted, offered });
+            }
+            Err(Unfit::TooLong) => return self.fail(Failure::CredentialTooLong),
+        };
+        match sasl.opening() {
+            Opening::Whole(line) => self.ask(line.expose_secret(), State::AuthWhole(tls), now),
+            Opening::Bare(line) => self.ask(line, State::AuthBare(tls), now),
+            Opening::User(line) => self.ask(line, State::AuthUser(tls), now),
         }
+        self.sasl = Some(sasl);
         None
     }
 
-    /// Says the response that the bare command has announced.
+    /// Says the user name that LOGIN asks for.
+    fn say_user(&mut self, tls: Tls, now: Instant) {
+        let Some(sasl) = self.sasl.take() else { return };
+        self.ask(sasl.user(), State::AuthBare(tls), now);
+        self.sasl = Some(sasl);
+    }
+
+    /// Says the response that was asked for.
     fn respond(&mut self, _: Tls, now: Instant) {
-        let response = xoauth2::response(&self.settings.login);
-        self.ask(response.expose_secret(), State::AuthResponse, now);
+        let Some(sasl) = self.sasl.take() else { return };
+        self.ask(sasl.response(), State::AuthResponse, now);
+        self.sasl = Some(sasl);
+    }
+
+    fn logged_in(&mut self, now: Instant) -> Option<Action> {
+        self.sasl = None;
+        self.enter(State::Idle, now);
+        Some(Action::Ready)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mail_egress_config::SmtpRoute;
+
 use super::*;
 
 fn at(minute: i64) -> Timestamp {
@@ -11,11 +13,9 @@ fn at(minute: i64) -> Timestamp {
 fn source(tenant: &str) -> EntraSource {
     EntraSource {
         login_url: "https://login.test".into(),
-        tenant: tenant.into(),
-        client_id: "app".into(),
         scope: "s/.default".into(),
-        ca_bundle: None,
-        client_secret_file: "/secret".into(),
+        client_secret_file: Some("/secret".into()),
+        ..EntraSource::new(tenant.into(), "app".into())
     }
 }
 
@@ -37,7 +37,8 @@ fn answer(kept: &mut Kept, answer: Result<Token, TokenError>, minute: i64) {
 }
 
 fn said(kept: &Kept, minute: i64) -> Result<String, &'static str> {
-    let found = kept.token(&source("t"), at(minute));
+    let relay = SmtpRoute::new("r".into(), "relay.test".into(), 587, 1);
+    let found = kept.token(&source("t"), &Route::ExchangeOnline(relay), at(minute));
     found.map(|it| it.value.expose_secret().to_owned()).map_err(|why| why.reason)
 }
 

@@ -1,0 +1,91 @@
+//! One way out, with what is made of it once.
+
+use std::sync::Arc;
+
+use mail_egress_config::{LargeMessages, Route, Token};
+use mail_egress_diagnosis::{Diagnosis, local, reason};
+use mail_egress_entra::tls;
+use mail_egress_smtp::Recipient;
+use rustls::ClientConfig;
+use secrecy::ExposeSecret;
+
+use super::Generation;
+use crate::message::refusal::Refusal;
+use crate::sender::claims;
+
+/// The largest message that one `sendMail` takes: its base64 must stay below 4 MB (fact sheet D,
+/// "Graph").
+const GRAPH_REQUEST: u64 = 3_000_000;
+
+/// One way out. Its `Debug` shows no secret.
+#[derive(Debug)]
+pub struct Way {
+    /// What the file says of it.
+    pub route: Route,
+    /// The token that the file carries for it.
+    pub token: Option<Token>,
+    /// TLS towards the server, or why there is none. Kept from file to file while what it is made of
+    /// stays, so that TLS sessions are resumed.
+    pub tls: Result<Arc<ClientConfig>, Arc<str>>,
+    /// Why that token is not shown to the server, if it is not.
+    pub misplaced: Option<Diagnosis>,
+    /// The same from file to file while nothing but the tokens change.
+    pub generation: Generation,
+    /// Whether its token is another than before.
+    pub(super) brings_token: bool,
+}
+
+impl Way {
+    /// `before` is the same way in the file before this one; `stays` tells that the files differ in
+    /// their tokens alone.
+    pub(super) fn new(route: Route, token: Option<Token>, before: Option<&Self>, stays: bool) -> Self {
+        let tls = match before {
+            Some(before) if secured_alike(&before.route, &route) => before.tls.clone(),
+            Some(_) | None => tls::client_config(route.ca_bundle())
+                .map(Arc::new)
+                .map_err(|error| format!("caBundle: {error}").into()),
+        };
+        let generation = match before {
+            Some(before) if stays => before.generation.clone(),
+            Some(_) | None => Generation::default(),
+        };
+        let value = |token: &Option<Token>| token.as_ref().map(|it| it.value.expose_secret().to_owned());
+        let brings_token = token.is_some() && value(&token) != before.and_then(|it| value(&it.token));
+        let addressed = token.as_ref().and_then(|it| claims::addressed(it.value.expose_secret()));
+        let misplaced = addressed.and_then(|it| it.misplaced(&route));
+        Self { route, token, tls, misplaced, generation, brings_token }
+    }
+
+    /// Whether the way out can ask for delivery status notifications.
+    pub(super) fn speaks_smtp(&self) -> bool {
+        self.route.by_smtp().is_ok()
+    }
+
+    /// Whether a message of so many octets to these recipients can leave by it, as far as that is known
+    /// before anything is dialled.
+    pub(super) fn carries(&self, to: &[Recipient], octets: u64) -> Result<(), Refusal> {
+        match self.route.by_smtp() {
+            Ok(smtp) => {
+                let domains = &smtp.accepted_domains;
+                let is_own = |it: &&Recipient| {
+                    domains.iter().any(|domain| domain.eq_ignore_ascii_case(it.address.domain()))
+                };
+                match to.iter().find(|it| !domains.is_empty() && !is_own(it)) {
+                    Some(foreign) => Err(Refusal::from(local(reason::RECIPIENT_NOT_INTERNAL))
+                        .naming(format!("It is about <{}>", foreign.address))),
+                    None => Ok(()),
+                }
+            }
+            Err(graph) if graph.large_messages == LargeMessages::Refuse && octets > GRAPH_REQUEST => {
+                let numbers = format!("{octets} octets, and one request takes {GRAPH_REQUEST}");
+                Err(local(reason::MESSAGE_TOO_LARGE_FOR_GRAPH).with_words(&numbers).into())
+            }
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn secured_alike(one: &Route, other: &Route) -> bool {
+    let certificate = |route: &Route| route.by_smtp().ok().and_then(|smtp| smtp.client_certificate.clone());
+    one.ca_bundle() == other.ca_bundle() && certificate(one) == certificate(other)
+}
