@@ -79,7 +79,8 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
         }
     };
     let (mailbox, test) = (&loaded.mailbox, args.send_test_message_to.as_ref());
-    let way = Way { route: relay, tls, mailbox, login, token: explained, test };
+    let proxy = way.proxy.as_ref().ok().and_then(Option::as_ref);
+    let way = Way { route: relay, proxy, tls, mailbox, login, token: explained, test };
     // `None`: it ended early, and the step that failed has said so
     let _ = relay::walk(&way, report).await;
 }
@@ -105,6 +106,9 @@ fn configured<'a>(current: &'a Current, args: &CheckArgs) -> Result<Configured<'
     }
     let (loaded, way) = clearance::configured(current).map_err(|why| Finding::refused(&why, None))?;
     let tls = clearance::tls(way).map_err(|why| Finding::refused(&why, None))?;
+    if let Err(why) = &way.proxy {
+        return Err(Finding::failed(why));
+    }
     let not_built = |_| Finding::failed(&local(reason::ROUTE_NOT_SUPPORTED));
     let relay = way.route.by_smtp().map_err(not_built)?;
     Ok(Configured { loaded, way, relay, tls })

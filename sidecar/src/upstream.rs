@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_egress_config::{Route, SmtpRoute};
-use mail_egress_entra::dial::{Deadline, Resolver, connect};
-use mail_egress_entra::fault::{Fault, Peer};
+use mail_egress_entra::dial::{Deadline, Proxy, Resolver, believed, connect_through};
+use mail_egress_entra::fault::{self, Fault, Peer};
 use mail_egress_smtp::OutOfTurn;
 use mail_egress_smtp::client::{Attempt, Failure, Lost, Phase};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -203,14 +204,13 @@ impl Upstream {
         route: &SmtpRoute,
         times: &mut Times,
     ) -> Result<Result<Carrier, Attempt>, Trouble> {
-        let peer = peer(&route.host, route.port);
         let mut drain = self.drain.clone();
         let began = Instant::now();
         let dialled = tokio::select! {
-            dialled = self.dial(&peer) => dialled,
+            dialled = self.dial(route, cleared.proxy()) => dialled,
             () = drain.over() => return Err(Trouble::Ending),
         };
-        let stream = dialled.map_err(|fault| Trouble::Fault { peer: peer.clone(), fault })?;
+        let (stream, peer) = dialled?;
         times.connect = began.elapsed();
 
         let open = Open::count(&self.metrics);
@@ -222,9 +222,21 @@ impl Upstream {
         Ok(connection?.map(|connection| Carrier::new(connection, open, key, token_end)))
     }
 
-    async fn dial(&self, peer: &Peer) -> Result<tokio::net::TcpStream, Fault> {
-        let resolver = self.resolver.as_ref().map_err(Fault::clone)?;
-        connect(resolver, peer, Deadline::after(CONNECT_TIME)).await
+    /// A connection to the relay, and who that is: where the route names a domain, its MX.
+    async fn dial(&self, route: &SmtpRoute, proxy: Option<&Proxy>) -> Result<(TcpStream, Peer), Trouble> {
+        let deadline = Deadline::after(CONNECT_TIME);
+        let mut peer = peer(&route.host, route.port);
+        let dialling = async {
+            let resolver = self.resolver.as_ref().map_err(Fault::clone)?;
+            if route.mx {
+                peer.host = relay_of(resolver, &route.host, deadline).await?;
+            }
+            connect_through(resolver, &peer, proxy, deadline).await
+        };
+        match dialling.await {
+            Ok(stream) => Ok((stream, peer)),
+            Err(fault) => Err(Trouble::Fault { peer, fault }),
+        }
     }
 }
 
@@ -281,6 +293,12 @@ fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
 /// Whether the relay no longer believes who we are: the next message signs in anew.
 fn signs_in_anew(attempt: &Attempt) -> bool {
     matches!(attempt, Attempt::Refused(refusal) if matches!(refusal.reply.code, 530 | 535))
+}
+
+/// Where Microsoft takes the mail of this domain, by its MX records.
+pub(crate) async fn relay_of(resolver: &Resolver, domain: &str, deadline: Deadline) -> Result<String, Fault> {
+    let found = deadline.bound(fault::Phase::Name, resolver.mail_exchangers(domain)).await?;
+    believed(&found).map(str::to_owned)
 }
 
 /// The host as DNS and certificates write it.

@@ -209,6 +209,15 @@ impl Route {
         }
     }
 
+    /// The proxy to go through.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        match self.by_smtp() {
+            Ok(smtp) => smtp.proxy.as_deref(),
+            Err(graph) => graph.proxy.as_deref(),
+        }
+    }
+
     /// PEM certificates that alone are trusted.
     #[must_use]
     pub fn ca_bundle(&self) -> Option<&str> {

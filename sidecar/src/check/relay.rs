@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, fmt::rfc2822};
 use mail_egress_config::SmtpRoute;
-use mail_egress_entra::dial::{Deadline, Resolver, first_of, handshake};
+use mail_egress_entra::dial::{Deadline, Proxy, Resolver, connect_through, first_of, handshake};
 use mail_egress_entra::fault::{Fault, Peer, Phase as Reaching};
 use mail_egress_smtp::client::{
     self, Action, Attempt, Dialogue, Failure, Login, Lost, Message, Offers, Phase, Security, Settings,
@@ -29,7 +29,7 @@ use super::conversation::{Conversation, Next, in_words, words_of};
 use super::report::{Finding, Kind, Report};
 use crate::clock::now;
 use crate::sender::claims::Explained;
-use crate::upstream::{Trouble, judge, peer};
+use crate::upstream::{Trouble, judge, peer, relay_of};
 
 const NAME_TIME: Duration = Duration::from_secs(10);
 const CONNECT_TIME: Duration = Duration::from_secs(20);
@@ -47,6 +47,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// What the way is.
 pub(super) struct Way<'a> {
     pub(super) route: &'a SmtpRoute,
+    pub(super) proxy: Option<&'a Proxy>,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) mailbox: &'a Address,
     /// `None`: there is no token, and it ends before AUTH.
@@ -66,9 +67,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Octets for S {}
 
 /// Walks it. `None` where it ended early; the report has the reason.
 pub(super) async fn walk(way: &Way<'_>, report: &mut Report<'_>) -> Option<()> {
-    let peer = peer(&way.route.host, way.route.port);
-    let addresses = name(&peer, report).await?;
-    let stream = connect(&peer, &addresses, report).await?;
+    let mut peer = peer(&way.route.host, way.route.port);
+    let stream = match way.proxy {
+        // the name is the proxy's to resolve
+        Some(proxy) => {
+            if way.route.mx {
+                peer.host = exchanger(&peer, report).await?;
+            } else {
+                report.add(Kind::Dns, Instant::now(), Finding::skipped("the proxy resolves the name"));
+            }
+            connect_by(proxy, &peer, report).await?
+        }
+        None => {
+            if way.route.mx {
+                peer.host = exchanger(&peer, report).await?;
+            }
+            let addresses = name(&peer, report).await?;
+            connect(&peer, &addresses, report).await?
+        }
+    };
     match way.route.security {
         mail_egress_config::Security::StartTls => {
             let (talk, dialogue) = start_tls(way, &peer, stream, report).await?;
@@ -123,6 +140,25 @@ async fn name(peer: &Peer, report: &mut Report<'_>) -> Option<Vec<SocketAddr>> {
             Err(_) => format!("{} is {}", peer.host, shown.join(", ")),
         })
     })
+}
+
+/// The MX of the route's domain.
+async fn exchanger(domain: &Peer, report: &mut Report<'_>) -> Option<String> {
+    let began = Instant::now();
+    let found = async { relay_of(&Resolver::system()?, &domain.host, Deadline::after(NAME_TIME)).await };
+    let found = found.await.map_err(|fault| of_fault(&fault, domain));
+    report.settle(Kind::Mx, began, found, |host| {
+        Finding::ok(format!("Microsoft takes the mail of {} at {host}", domain.host))
+    })
+}
+
+async fn connect_by(proxy: &Proxy, peer: &Peer, report: &mut Report<'_>) -> Option<TcpStream> {
+    let began = Instant::now();
+    let dialling = async {
+        connect_through(&Resolver::system()?, peer, Some(proxy), Deadline::after(CONNECT_TIME)).await
+    };
+    let stream = dialling.await.map_err(|fault| of_fault(&fault, peer));
+    report.settle(Kind::Tcp, began, stream, |_| Finding::ok(format!("connected through {proxy}")))
 }
 
 async fn connect(peer: &Peer, addresses: &[SocketAddr], report: &mut Report<'_>) -> Option<TcpStream> {

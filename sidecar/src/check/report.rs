@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use crate::args::CheckForm;
 use crate::message::refusal::Refusal;
 
-/// The steps, in the order in which they are listed where they were not taken.
+/// The steps, in the order in which they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
     Configuration,
     Token,
+    Mx,
     Dns,
     Tcp,
     Greeting,
@@ -26,6 +27,7 @@ pub(super) enum Kind {
     TestMessage,
 }
 
+/// Those that are listed where they were not taken; MX is a step of Direct Send alone.
 const ALL: [Kind; 9] = [
     Kind::Configuration,
     Kind::Token,
@@ -43,6 +45,7 @@ impl Kind {
         match self {
             Self::Configuration => "configuration",
             Self::Token => "token",
+            Self::Mx => "MX",
             Self::Dns => "DNS",
             Self::Tcp => "TCP",
             Self::Greeting => "greeting",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mail_egress_config::{Login, Route, SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
 use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
+use mail_egress_entra::dial::Proxy;
 use mail_egress_smtp::{Recipient, client};
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
@@ -32,8 +33,18 @@ impl Clearance {
     /// The way out.
     #[must_use]
     pub fn route(&self) -> Option<&Route> {
-        let way = if self.is_fallback { &self.loaded.fallback } else { &self.loaded.way };
-        way.as_ref().map(|way| &way.route)
+        self.way().map(|way| &way.route)
+    }
+
+    /// The proxy to go through, where the route names one.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.way()?.proxy.as_ref().ok()?.as_ref()
+    }
+
+    /// Always there: [`decide`] has found it.
+    fn way(&self) -> Option<&Way> {
+        if self.is_fallback { self.loaded.fallback.as_ref() } else { self.loaded.way.as_ref() }
     }
 
     /// The token, where the way wants one.
@@ -156,6 +167,9 @@ fn satisfied<'a>(
     now: Timestamp,
 ) -> Result<Satisfied<'a>, Refusal> {
     let is_first = loaded.way.as_ref().is_some_and(|first| std::ptr::eq(first, way));
+    if let Err(why) = &way.proxy {
+        return Err(why.clone().into());
+    }
     let token = match &loaded.file.token_source {
         _ if !way.route.uses_token() => None,
         Some(TokenSource::Entra(source)) if is_first => {
@@ -206,7 +220,7 @@ pub(crate) fn token_of_file<'a>(
 pub(crate) fn tls(way: &Way) -> Result<Arc<ClientConfig>, Refusal> {
     match &way.tls {
         Ok(tls) => Ok(Arc::clone(tls)),
-        Err(why) => Err(local(reason::CA_BUNDLE_INVALID).with_words(why).into()),
+        Err(why) => Err(why.clone().into()),
     }
 }
 

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_ca_bundle_without_certificates_is_explained() {
         let loaded = Loaded::new(file("a@contoso.com", r#""caBundle": "none","#), MOST, None).unwrap();
-        assert!(loaded.way.unwrap().tls.unwrap_err().contains("holds no certificate"));
+        assert!(loaded.way.unwrap().tls.unwrap_err().sentence().contains("holds no certificate"));
     }
 
     #[test]

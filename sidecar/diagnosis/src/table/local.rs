@@ -84,6 +84,9 @@ reasons! {
     /// A CA bundle that holds no usable certificate.
     CA_BUNDLE_INVALID = "CaBundleInvalid", Mendable, WhenMended,
         "the CA bundle cannot be used", "put PEM certificates, and nothing else, into caBundle";
+    /// A route's client certificate or its key cannot be used.
+    CLIENT_CERTIFICATE_INVALID = "ClientCertificateInvalid", Mendable, WhenMended,
+        "the route's client certificate cannot be used", "put the certificate into tls.crt and its key into tls.key, both PEM, of the Secret that the MailRoute names";
     /// DNS gave no address for the login host.
     ENTRA_NAME_NOT_FOUND = "EntraNameNotFound", Transient, BackOff,
         "the login host's name does not resolve", "check spec.endpoint.loginURL of the EntraApp and the cluster's DNS";

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mail_egress_config::{LargeMessages, Route, Token};
+use mail_egress_config::{ClientCertificate, LargeMessages, Route, Token};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
-use mail_egress_entra::tls;
+use mail_egress_entra::dial::{InvalidProxy, Proxy};
+use mail_egress_entra::tls::{self, TlsError};
 use mail_egress_smtp::Recipient;
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
@@ -26,7 +27,9 @@ pub struct Way {
     pub token: Option<Token>,
     /// TLS towards the server, or why there is none. Kept from file to file while what it is made of
     /// stays, so that TLS sessions are resumed.
-    pub tls: Result<Arc<ClientConfig>, Arc<str>>,
+    pub tls: Result<Arc<ClientConfig>, Diagnosis>,
+    /// The proxy to go through, where the route names one; or why it cannot be used.
+    pub proxy: Result<Option<Proxy>, Diagnosis>,
     /// Why that token is not shown to the server, if it is not.
     pub misplaced: Option<Diagnosis>,
     /// The same from file to file while nothing but the tokens change.
@@ -41,9 +44,7 @@ impl Way {
     pub(super) fn new(route: Route, token: Option<Token>, before: Option<&Self>, stays: bool) -> Self {
         let tls = match before {
             Some(before) if secured_alike(&before.route, &route) => before.tls.clone(),
-            Some(_) | None => tls::client_config(route.ca_bundle())
-                .map(Arc::new)
-                .map_err(|error| format!("caBundle: {error}").into()),
+            Some(_) | None => secured(&route).map(Arc::new),
         };
         let generation = match before {
             Some(before) if stays => before.generation.clone(),
@@ -53,7 +54,12 @@ impl Way {
         let brings_token = token.is_some() && value(&token) != before.and_then(|it| value(&it.token));
         let addressed = token.as_ref().and_then(|it| claims::addressed(it.value.expose_secret()));
         let misplaced = addressed.and_then(|it| it.misplaced(&route));
-        Self { route, token, tls, misplaced, generation, brings_token }
+        let proxy = route.proxy().map(str::parse).transpose();
+        let proxy = proxy.map_err(|error: InvalidProxy| {
+            local(reason::PROXY_INVALID)
+                .with_words(&format!("proxy of the route {}: it {error}", route.name()))
+        });
+        Self { route, token, tls, proxy, misplaced, generation, brings_token }
     }
 
     /// Whether the way out can ask for delivery status notifications.
@@ -85,7 +91,25 @@ impl Way {
     }
 }
 
+/// How the server is judged, and what is shown to it.
+fn secured(route: &Route) -> Result<ClientConfig, Diagnosis> {
+    let certificate = certificate(route);
+    let shown = certificate.map(|it| tls::ClientCertificate { certificates: &it.certificates, key: &it.key });
+    tls::client_config_with(route.ca_bundle(), shown).map_err(|error| match error {
+        TlsError::ClientCertificate(invalid) => {
+            local(reason::CLIENT_CERTIFICATE_INVALID).with_words(&invalid.to_string())
+        }
+        TlsError::NoCertificate
+        | TlsError::InvalidCertificate { .. }
+        | TlsError::TooLong { .. }
+        | TlsError::Provider(_) => local(reason::CA_BUNDLE_INVALID).with_words(&format!("caBundle: {error}")),
+    })
+}
+
+fn certificate(route: &Route) -> Option<&ClientCertificate> {
+    route.by_smtp().ok()?.client_certificate.as_ref()
+}
+
 fn secured_alike(one: &Route, other: &Route) -> bool {
-    let certificate = |route: &Route| route.by_smtp().ok().and_then(|smtp| smtp.client_certificate.clone());
     one.ca_bundle() == other.ca_bundle() && certificate(one) == certificate(other)
 }
