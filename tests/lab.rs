@@ -22,7 +22,9 @@ mod exchange;
 mod fault_text;
 mod faults;
 mod listen;
+mod name_server;
 pub mod program;
+mod proxy;
 mod stamp;
 mod token;
 
@@ -47,6 +49,8 @@ pub use exchange::{
 };
 pub use fault_text::{BadFault, EitherFault, FaultOrder};
 pub use faults::Span;
+pub use name_server::{Entry, NameFault, NameServer};
+pub use proxy::{Asked, Proxy, ProxyFault, ProxyKind};
 pub use token::{Claims, EXCHANGE_AUDIENCE, Form, GRAPH_AUDIENCE, Invalid};
 
 /// The tenant of a lab that was told nothing else.
