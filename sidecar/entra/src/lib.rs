@@ -3,6 +3,7 @@
 
 mod answer;
 pub mod backoff;
+pub mod certificate;
 mod client;
 pub mod dial;
 mod error;

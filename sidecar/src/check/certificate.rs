@@ -1,168 +1,43 @@
-//! Who issued a certificate, and when it ends: read out of its DER (X.690, RFC 5280 section 4.1) to
-//! be shown. Whether it is to be believed has been decided before, by rustls.
+//! What a relay's certificate adds to what was seen. Whether it is to be believed has been decided
+//! before, by rustls.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use mail_egress_diagnosis::words;
+use mail_egress_entra::certificate::Certificate;
 
 use super::report::Finding;
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const OBJECT_ID: u8 = 0x06;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-/// The version, `[0] EXPLICIT`.
-const VERSION: u8 = 0xa0;
-/// The string types whose octets can be shown as they are: UTF8, Printable, IA5.
-const STRINGS: [u8; 3] = [0x0c, 0x13, 0x16];
-/// 2.5.4.3 and 2.5.4.10, as DER has them.
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 /// A certificate that ends sooner is worth a word.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What is shown of a certificate.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Certificate {
-    issuer: Option<String>,
-    end: Timestamp,
-}
-
-impl Certificate {
-    /// Adds it to what was seen.
-    pub(super) fn told(&self, seen: &str, now: Timestamp) -> Finding {
-        let issuer = self.issuer.as_ref().map(|name| format!(", issued by {name}")).unwrap_or_default();
-        let seen = format!("{seen}{issuer}, valid until {:.0}", self.end);
-        match self.end.duration_since(now) < SOON {
-            true => Finding::warning(
-                seen,
-                "the relay's certificate ends within two weeks".to_owned(),
-                "renew it at the relay, or ask its administrator".to_owned(),
-            ),
-            false => Finding::ok(seen),
-        }
+/// Adds issuer and end to what was seen.
+pub(super) fn told(certificate: &Certificate, seen: &str, now: Timestamp) -> Finding {
+    let issuer = certificate.issuer.as_ref().map(|name| format!(", issued by {name}")).unwrap_or_default();
+    let seen = format!("{seen}{issuer}, valid until {:.0}", certificate.expires_at);
+    match certificate.expires_at.duration_since(now) < SOON {
+        true => Finding::warning(
+            seen,
+            "the relay's certificate ends within two weeks".to_owned(),
+            "renew it at the relay, or ask its administrator".to_owned(),
+        ),
+        false => Finding::ok(seen),
     }
-}
-
-/// Reads it; `None` where it is not as usual.
-pub(super) fn read(der: &[u8]) -> Option<Certificate> {
-    let (mut certificate, _) = field(der, SEQUENCE)?;
-    let mut signed = take(&mut certificate, SEQUENCE)?;
-    if signed.first() == Some(&VERSION) {
-        next(&mut signed)?;
-    }
-    let (_serial, _algorithm) = (next(&mut signed)?, next(&mut signed)?);
-    let issuer = take(&mut signed, SEQUENCE)?;
-    let mut validity = take(&mut signed, SEQUENCE)?;
-    let _begin = next(&mut validity)?;
-    let (tag, end) = next(&mut validity)?;
-    let issuer = attribute(issuer, COMMON_NAME).or_else(|| attribute(issuer, ORGANIZATION));
-    Some(Certificate { issuer, end: time(tag, end)? })
-}
-
-/// The value of an attribute of a name.
-fn attribute(mut name: &[u8], wanted: &[u8]) -> Option<String> {
-    while !name.is_empty() {
-        let mut set = take(&mut name, SET)?;
-        while !set.is_empty() {
-            let mut pair = take(&mut set, SEQUENCE)?;
-            let kind = take(&mut pair, OBJECT_ID)?;
-            let (tag, value) = next(&mut pair)?;
-            if kind == wanted && STRINGS.contains(&tag) {
-                return Some(words(&String::from_utf8_lossy(value)));
-            }
-        }
-    }
-    None
-}
-
-/// `YYMMDDHHMMSSZ`, of 1950 to 2049, or `YYYYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5).
-fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?;
-    let whole = match tag {
-        UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),
-        UTC_TIME => format!("19{text}"),
-        GENERALIZED_TIME => text.to_owned(),
-        _ => return None,
-    };
-    let civil = DateTime::strptime("%Y%m%d%H%M%SZ", whole).ok()?;
-    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-/// Content of the next field, which must be of this kind.
-fn take<'a>(input: &mut &'a [u8], wanted: u8) -> Option<&'a [u8]> {
-    let (content, rest) = field(input, wanted)?;
-    *input = rest;
-    Some(content)
-}
-
-/// Kind and content of the next field.
-fn next<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
-    let tag = *input.first()?;
-    Some((tag, take(input, tag)?))
-}
-
-/// Content of the field that the input begins with, and what follows it. Lengths of up to three
-/// octets: no certificate is longer.
-fn field(input: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
-    let (tag, rest) = input.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x83 => {
-            let (octets, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-            (octets.iter().fold(0, |length, octet| length << 8 | usize::from(*octet)), rest)
-        }
-        _ => return None,
-    };
-    (*tag == wanted).then(|| rest.split_at_checked(length)).flatten()
 }
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, CertifiedIssuer, DnType, KeyPair, date_time_ymd};
-
     use super::super::report::Outcome;
     use super::*;
 
-    fn der(year: i32) -> Vec<u8> {
-        let mut authority = CertificateParams::default();
-        authority.distinguished_name.push(DnType::OrganizationName, "Contoso");
-        authority.distinguished_name.push(DnType::CommonName, "Contoso Root 7");
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let mut leaf = CertificateParams::new(vec!["relay.test".to_owned()]).unwrap();
-        leaf.not_after = date_time_ymd(year, 2, 3);
-        leaf.signed_by(&KeyPair::generate().unwrap(), &authority).unwrap().der().to_vec()
-    }
-
-    #[test]
-    fn issuer_and_end_are_read_in_both_forms_of_time() {
-        for (year, end) in [(2031, "2031-02-03T00:00:00Z"), (2055, "2055-02-03T00:00:00Z")] {
-            let found = read(&der(year)).unwrap();
-            assert_eq!((found.issuer.as_deref(), found.end), (Some("Contoso Root 7"), end.parse().unwrap()));
-        }
-    }
-
     #[test]
     fn a_certificate_about_to_end_is_a_warning() {
-        let certificate = Certificate { issuer: None, end: "2031-02-03T00:00:00Z".parse().unwrap() };
-        let at = |now: &str| certificate.told("x", now.parse().unwrap());
+        let end = "2031-02-03T00:00:00Z".parse().unwrap();
+        let certificate = Certificate { issuer: None, expires_at: end, rsa_bits: None };
+        let at = |now: &str| told(&certificate, "x", now.parse().unwrap());
         assert_eq!(at("2031-02-01T00:00:00Z").result, Outcome::Warning);
         let usual = at("2031-01-01T00:00:00Z");
         assert_eq!(
             (usual.result, usual.seen.as_deref()),
             (Outcome::Ok, Some("x, valid until 2031-02-03T00:00:00Z"))
         );
-    }
-
-    #[test]
-    fn what_is_cut_off_anywhere_or_is_nothing_of_the_kind_is_not_read() {
-        let whole = der(2031);
-        for length in 0..whole.len() {
-            assert_eq!(read(&whole[..length]), None, "{length}");
-        }
-        assert_eq!(read(&[0xff; 64]), None);
     }
 }

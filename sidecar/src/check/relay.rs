@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, fmt::rfc2822};
 use mail_egress_config::SmtpRoute;
+use mail_egress_entra::certificate::Certificate;
 use mail_egress_entra::dial::{Deadline, Proxy, Resolver, connect_through, first_of, handshake};
 use mail_egress_entra::fault::{Fault, Peer, Phase as Reaching};
 use mail_egress_smtp::client::{
@@ -299,8 +300,8 @@ fn tls(peer: &Peer, talk: &Secured) -> Finding {
     let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
     let seen = format!("{}; the certificate is verified for {}", version.replace('_', "."), peer.host);
     let first = session.peer_certificates().and_then(|all| all.first());
-    match first.and_then(|first| certificate::read(first)) {
-        Some(certificate) => certificate.told(&seen, Timestamp::now()),
+    match first.and_then(|first| Certificate::read(first)) {
+        Some(certificate) => certificate::told(&certificate, &seen, Timestamp::now()),
         None => Finding::ok(seen),
     }
 }
