@@ -1,7 +1,7 @@
 //! What each failure means and how to mend it: the one table that the app's reply, the log, the
 //! metric, the condition and the documentation all come from.
 //!
-//! [`TABLE`] holds the rows; [`entra`], [`smtp`], [`graph`] and [`local`] find the row for what was seen and
+//! [`TABLE`] holds the rows; [`entra`], [`provider`], [`smtp`], [`graph`] and [`local`] find the row for what was seen and
 //! make a [`Diagnosis`] of it. Everything here is pure: no I/O, no clock.
 
 mod lookup;
@@ -10,7 +10,7 @@ mod row;
 mod table;
 mod words;
 
-pub use lookup::{At, Smtp, entra, graph, is_entras, local, smtp};
+pub use lookup::{At, Smtp, entra, graph, is_entras, local, provider, smtp};
 pub use page::page;
 pub use row::{Class, Retry, Row, When};
 pub use table::{TABLE, local as reason};

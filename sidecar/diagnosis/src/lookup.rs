@@ -3,7 +3,7 @@
 use crate::{
     Diagnosis,
     row::{Class, Row, When},
-    table::{ENTRA, GRAPH, LOCAL, SMTP, local as reason},
+    table::{ENTRA, GRAPH, LOCAL, PROVIDER, SMTP, local as reason},
 };
 
 impl Row {
@@ -37,10 +37,20 @@ pub fn entra(status: u16, error: Option<&str>, codes: &[u32], description: &str)
     row.or(ENTRA.last()).map_or_else(|| local(reason::TOKEN_UNUSABLE), Row::diagnosis).with_words(description)
 }
 
-/// Whether this is a reason that [`entra`] gives.
+/// Explains an error of a token endpoint that is not Entra's: its HTTP status, the OAuth `error` and
+/// its `error_description`. Always finds a row: the last one matches any answer.
+#[must_use]
+pub fn provider(status: u16, error: Option<&str>, description: &str) -> Diagnosis {
+    let later = |row: &&Row| matches!(row.when, When::ProviderStatus(from, to) if from > 0 && (from..=to).contains(&status));
+    let by_error = |row: &&Row| matches!(row.when, When::ProviderError(known) if error == Some(known));
+    let row = PROVIDER.iter().find(later).or_else(|| PROVIDER.iter().find(by_error)).or(PROVIDER.last());
+    row.map_or_else(|| local(reason::TOKEN_UNUSABLE), Row::diagnosis).with_words(description)
+}
+
+/// Whether this is a reason that [`entra`] or [`provider`] gives: no token.
 #[must_use]
 pub fn is_entras(reason: &str) -> bool {
-    ENTRA.iter().any(|row| row.reason == reason)
+    ENTRA.iter().chain(PROVIDER).any(|row| row.reason == reason)
 }
 
 /// What a reply answered, as far as it changes what a refusal means.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::reason;
 use crate::row::{Class, Retry, Row, When};
-use crate::table::{ENTRA, GRAPH, LOCAL, SMTP};
+use crate::table::{ENTRA, GRAPH, LOCAL, PROVIDER, SMTP};
 
 const HEAD: &str = "\
 # Errors
@@ -25,6 +25,7 @@ pub fn page() -> String {
     let mut page = HEAD.to_owned();
     let sides = [
         ("Microsoft Entra, when a token is asked for", "Entra answers", ENTRA),
+        ("Other providers, when a token is asked for", "The token host answers", PROVIDER),
         ("Exchange Online and other SMTP servers", "The server answers", SMTP),
         ("Microsoft Graph", "Graph answers", GRAPH),
         ("What mail-egress finds itself", "", LOCAL),
@@ -56,8 +57,11 @@ fn seen(when: &When) -> String {
             codes.iter().map(|code| format!("`AADSTS{code}`")).collect::<Vec<_>>().join(", ")
         }
         When::OauthError(error) => format!("`{error}` with another number or none"),
-        When::EntraStatus(0, _) => "anything else".to_owned(),
-        When::EntraStatus(from, to) => format!("HTTP {}", range(from, to)),
+        When::ProviderError(error) => format!("`{error}`"),
+        When::EntraStatus(0, _) | When::ProviderStatus(0, _) => "anything else".to_owned(),
+        When::EntraStatus(from, to) | When::ProviderStatus(from, to) => {
+            format!("HTTP {}", range(from, to))
+        }
         When::Smtp { code, enhanced, text } => {
             let code = if code == 0 { String::new() } else { code.to_string() };
             let enhanced = match enhanced.strip_suffix('.') {

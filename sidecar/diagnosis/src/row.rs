@@ -38,6 +38,10 @@ pub enum When {
     OauthError(&'static str),
     /// Entra answered with a status from this range and nothing else we know.
     EntraStatus(u16, u16),
+    /// The token endpoint of another provider answered with this OAuth `error`.
+    ProviderError(&'static str),
+    /// It answered with a status from this range and no error that we know.
+    ProviderStatus(u16, u16),
     /// An SMTP server answered so (fact sheet C).
     Smtp {
         /// The basic code; 0 matches any.

@@ -6,7 +6,7 @@
 
 use mail_egress_diagnosis::Class::{self, Mendable, Permanent, Transient};
 use mail_egress_diagnosis::Retry::{self, BackOff, Never, OnceFresh, Slow, WhenMended};
-use mail_egress_diagnosis::{At, Diagnosis, Smtp, entra, graph, smtp};
+use mail_egress_diagnosis::{At, Diagnosis, Smtp, entra, graph, provider, smtp};
 
 #[track_caller]
 fn is(found: &Diagnosis, seen: &str, reason: &str, class: Class, retry: Retry) {
@@ -21,23 +21,29 @@ fn what_entra_answers_by_number() {
     for (codes, reason, class, retry) in [
         (&[7_000_215][..], "InvalidClientSecret", Mendable, WhenMended),
         (&[7_000_222], "ClientSecretExpired", Mendable, WhenMended),
-        (&[7_000_218, 900_144], "TokenRequestIncomplete", Mendable, WhenMended),
+        (&[7_000_218], "PublicClientFlowsOff", Mendable, WhenMended),
+        (&[700_025], "ClientSecretNotWanted", Mendable, WhenMended),
+        (&[900_144], "TokenRequestIncomplete", Mendable, WhenMended),
         (&[700_016, 700_011], "ApplicationNotFound", Mendable, WhenMended),
         (&[7_000_112, 70_001], "ApplicationDisabled", Mendable, WhenMended),
         (&[90_002, 90_038], "TenantNotFound", Mendable, WhenMended),
-        (&[700_027], "AssertionSignatureInvalid", Mendable, WhenMended),
+        (&[700_027, 700_026], "AssertionSignatureInvalid", Mendable, WhenMended),
+        (&[700_023], "AssertionAudienceMismatch", Mendable, WhenMended),
+        (&[700_021], "AssertionForAnotherApplication", Mendable, WhenMended),
+        (&[5_002_738], "AssertionAlgorithmRefused", Mendable, WhenMended),
         (&[700_024], "AssertionOutsideItsTime", Mendable, OnceFresh),
         (&[70_021], "FederationNotMatching", Mendable, Slow),
         (&[700_211], "FederationIssuerMismatch", Mendable, WhenMended),
         (&[700_213, 7_002_138], "FederationSubjectMismatch", Mendable, WhenMended),
-        (&[7_002_121], "FederationAudienceMismatch", Mendable, WhenMended),
+        (&[700_212, 7_002_121], "FederationAudienceMismatch", Mendable, WhenMended),
         (&[90_061], "FederationIssuerUnreachable", Mendable, Slow),
         (&[500_011, 50_001, 650_057], "ResourceNotFound", Mendable, WhenMended),
         (&[70_011, 700_022], "InvalidScope", Mendable, WhenMended),
         (&[65_001, 650_056, 90_094], "ConsentMissing", Mendable, WhenMended),
         (&[53_003, 530_035, 50_076], "ConditionalAccess", Mendable, WhenMended),
         (&[50_034], "UserNotFound", Mendable, WhenMended),
-        (&[70_008, 700_082, 50_173, 70_043], "RefreshTokenDead", Mendable, WhenMended),
+        (&[70_008, 700_082, 50_173, 70_043, 70_000], "RefreshTokenDead", Mendable, WhenMended),
+        (&[7_000_012], "RefreshTokenOfAnotherTenant", Mendable, WhenMended),
         (&[1_002_016], "TlsTooOld", Mendable, WhenMended),
         (&[50_196], "TokenRequestLoop", Mendable, BackOff),
         (&[90_033, 90_006, 90_024, 90_012, 50_033, 70_012], "EntraTransient", Transient, BackOff),
@@ -71,12 +77,34 @@ fn what_entra_answers_by_status_and_error() {
         (400, Some("interaction_required"), "ConditionalAccess", Mendable, WhenMended),
         (400, Some("invalid_request"), "InvalidTokenRequest", Mendable, WhenMended),
         (400, Some("authorization_pending"), "SignInPending", Transient, BackOff),
+        (400, Some("slow_down"), "SignInPending", Transient, BackOff),
         (400, Some("authorization_declined"), "SignInNotDone", Mendable, WhenMended),
         (400, Some("bad_verification_code"), "SignInNotDone", Mendable, WhenMended),
         (400, Some("expired_token"), "SignInNotDone", Mendable, WhenMended),
         (418, Some("novel"), "UnexpectedTokenResponse", Mendable, BackOff),
     ] {
         is(&entra(status, error, &[], "as it says"), "as it says", reason, class, retry);
+    }
+}
+
+/// RFC 6749 section 5.2: by what any token endpoint says, in nobody's own terms.
+#[test]
+fn what_another_provider_answers() {
+    for (status, error, reason, class, retry) in [
+        (429, None, "TokenHostThrottled", Transient, BackOff),
+        (503, Some("invalid_client"), "TokenHostUnavailable", Transient, BackOff),
+        (400, Some("temporarily_unavailable"), "TokenHostUnavailable", Transient, BackOff),
+        (400, Some("invalid_grant"), "RefreshTokenDead", Mendable, WhenMended),
+        (401, Some("invalid_client"), "InvalidClient", Mendable, WhenMended),
+        (400, Some("unauthorized_client"), "UnauthorizedClient", Mendable, WhenMended),
+        (400, Some("unsupported_grant_type"), "UnauthorizedClient", Mendable, WhenMended),
+        (400, Some("invalid_scope"), "InvalidScope", Mendable, WhenMended),
+        (400, Some("invalid_request"), "InvalidTokenRequest", Mendable, WhenMended),
+        (418, Some("novel"), "UnexpectedTokenResponse", Mendable, BackOff),
+    ] {
+        let found = provider(status, error, "as it says");
+        is(&found, "as it says", reason, class, retry);
+        assert!(!found.sentence().contains("Entra"), "{}", found.sentence());
     }
 }
 

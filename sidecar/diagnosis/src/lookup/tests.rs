@@ -141,6 +141,8 @@ fn every_row_is_fit_to_print_and_finds_itself() {
             When::Aadsts(codes) => assert_eq!(entra(400, None, codes, "").reason, row.reason),
             When::OauthError(error) => assert_eq!(entra(400, Some(error), &[], "").reason, row.reason),
             When::EntraStatus(from, _) => assert_eq!(entra(from, None, &[], "").reason, row.reason),
+            When::ProviderError(error) => assert_eq!(provider(400, Some(error), "").reason, row.reason),
+            When::ProviderStatus(from, _) => assert_eq!(provider(from, None, "").reason, row.reason),
             When::Smtp { code, enhanced, text } => {
                 let digit = if enhanced.starts_with('4') { 450 } else { 550 };
                 let code = if code == 0 { digit } else { code };

@@ -99,6 +99,12 @@ reasons! {
     /// The login host's certificate is not believed.
     ENTRA_TLS_FAILED = "EntraTlsFailed", Mendable, BackOff,
         "the login host's certificate is not to be believed", "check spec.endpoint.loginURL and spec.endpoint.caBundle of the EntraApp, and whether a proxy opens TLS";
+    /// Nothing answers at the token host of another provider, in time or at all.
+    TOKEN_HOST_UNREACHABLE = "TokenHostUnreachable", Transient, BackOff,
+        "the provider's token host cannot be reached", "check the provider's token URL, and let it be reached: DNS, network policy, firewall, proxy";
+    /// The token host's certificate is not believed.
+    TOKEN_HOST_TLS_FAILED = "TokenHostTlsFailed", Mendable, BackOff,
+        "the certificate of the provider's token host is not to be believed", "check the provider's token URL and its CA bundle, and whether a proxy opens TLS";
     /// A 200 that holds no usable token.
     TOKEN_UNUSABLE = "TokenUnusable", Mendable, BackOff,
         "the login host's answer holds no usable token", "check spec.endpoint.loginURL of the EntraApp, and whether a proxy answers in Entra's place";
