@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use jiff::Timestamp;
 use mail_egress_config::{FILE_NAME, Route, SenderFile, SenderRef, SmtpRoute, State, Token, write};
 use mail_egress_entra::dial::Resolver;
-use mail_egress_entra::{Credential, Limits, TokenClient, TokenRequest};
+use mail_egress_entra::{Credential, Endpoint, Limits, TokenClient, TokenRequest};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -192,8 +192,10 @@ impl Stand {
     pub async fn token(&self) -> Result<Token> {
         let entra = self.lab.entra();
         let request = TokenRequest {
-            login_url: entra.url_by_ip(),
-            tenant: lab::DEFAULT_TENANT.to_owned(),
+            endpoint: Endpoint::Entra {
+                login_url: entra.url_by_ip(),
+                tenant: lab::DEFAULT_TENANT.to_owned(),
+            },
             client_id: lab::DEFAULT_CLIENT_ID.to_owned(),
             scope: SCOPE.to_owned(),
             credential: Credential::ClientSecret(lab::DEFAULT_SECRET.into()),
@@ -203,8 +205,8 @@ impl Stand {
             Resolver::system().map_err(|fault| anyhow!("no resolver: {fault:?}"))?,
             Limits::default(),
         );
-        let token = client.request(&request, Timestamp::now()).await.map_err(|error| anyhow!("{error}"))?;
-        Ok(Token { value: token.value, expires_at: token.expires_at })
+        let granted = client.request(&request, Timestamp::now()).await.map_err(|error| anyhow!("{error}"))?;
+        Ok(Token { value: granted.token.value, expires_at: granted.token.expires_at })
     }
 
     /// Puts a file in the sidecar's place for it, at once and as a whole.

@@ -7,7 +7,7 @@ use mail_egress_crds::{
     names,
 };
 use mail_egress_diagnosis::{Diagnosis, local, reason};
-use mail_egress_entra::{Credential, TokenRequest};
+use mail_egress_entra::{Credential, Endpoint, TokenRequest};
 use secrecy::SecretString;
 
 use super::{Key, Want, key};
@@ -58,8 +58,7 @@ pub fn want_from(app: &EntraAppSpec, scope: &str, stores: &Stores) -> Want {
 #[must_use]
 fn want(app: &EntraAppSpec, scope: &str, lookup: Lookup<'_>, namespace: &str) -> Want {
     let request = credential(app, lookup, namespace).map(|credential| TokenRequest {
-        login_url: app.login_url().to_owned(),
-        tenant: app.tenant.clone(),
+        endpoint: Endpoint::Entra { login_url: app.login_url().to_owned(), tenant: app.tenant.clone() },
         client_id: app.client_id.clone(),
         scope: scope.to_owned(),
         credential,
@@ -148,8 +147,10 @@ mod tests {
     #[test]
     fn asks_the_cloud_of_the_app_with_the_secrets_value() {
         let request = wanted(Lookup::Found(&secret("clientSecret", b"s3cr3t\n"))).unwrap();
-        assert_eq!(request.login_url, "https://login.microsoftonline.com");
-        let Credential::ClientSecret(value) = &request.credential;
+        let login_url = "https://login.microsoftonline.com".to_owned();
+        let tenant = "contoso.onmicrosoft.com".to_owned();
+        assert_eq!(request.endpoint, Endpoint::Entra { login_url, tenant });
+        let Credential::ClientSecret(value) = &request.credential else { panic!("another credential") };
         assert_eq!(value.expose_secret(), "s3cr3t");
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mail_egress_entra::{Credential, TokenRequest};
+use mail_egress_entra::{Credential, Endpoint, SignatureAlgorithm, TokenRequest};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
@@ -52,14 +52,31 @@ impl Fingerprint {
     /// The fingerprint of a request.
     #[must_use]
     pub fn of(request: &TokenRequest) -> Self {
-        let identity = identity(&request.login_url, &request.tenant, &request.client_id, &request.scope);
+        let (host, tenant) = match &request.endpoint {
+            Endpoint::Entra { login_url, tenant } => (login_url, tenant.as_str()),
+            Endpoint::Url(url) => (url, ""),
+        };
+        let identity = identity(host, tenant, &request.client_id, &request.scope);
         let credential = match &request.credential {
-            Credential::ClientSecret(value) => ["secret", value.expose_secret()],
+            Credential::ClientSecret(value) => ["secret", value.expose_secret(), ""],
+            Credential::Certificate { chain, key, algorithm: SignatureAlgorithm::PS256 } => {
+                ["PS256", chain, key.expose_secret()]
+            }
+            Credential::Certificate { chain, key, algorithm: SignatureAlgorithm::RS256 } => {
+                ["RS256", chain, key.expose_secret()]
+            }
+            // Read anew for each request: another one is no other credential.
+            Credential::Federated { .. } => ["federated", "", ""],
+            // Each answer brings another token: that is no reason to ask again.
+            Credential::RefreshToken { client_secret, .. } => {
+                ["refresh", client_secret.as_ref().map_or("", |secret| secret.expose_secret()), ""]
+            }
         };
         let whole = digest([
             identity.as_bytes(),
             credential[0].as_bytes(),
             credential[1].as_bytes(),
+            credential[2].as_bytes(),
             request.ca_bundle.as_deref().unwrap_or_default().as_bytes(),
         ]);
         Self { identity, request: whole }
@@ -86,10 +103,13 @@ mod tests {
     use super::*;
     use secrecy::SecretString;
 
+    fn entra(tenant: &str) -> Endpoint {
+        Endpoint::Entra { login_url: "https://login.microsoftonline.com".into(), tenant: tenant.into() }
+    }
+
     fn request() -> TokenRequest {
         TokenRequest {
-            login_url: "https://login.microsoftonline.com".into(),
-            tenant: "contoso.onmicrosoft.com".into(),
+            endpoint: entra("contoso.onmicrosoft.com"),
             client_id: "00000000-0000-0000-0000-000000000001".into(),
             scope: "https://outlook.office365.com/.default".into(),
             credential: Credential::ClientSecret(SecretString::from("one")),
@@ -110,7 +130,7 @@ mod tests {
     #[test]
     fn a_changed_tenant_is_another_identity() {
         let old = Fingerprint::of(&request());
-        let new = Fingerprint::of(&TokenRequest { tenant: "fabrikam.com".into(), ..request() });
+        let new = Fingerprint::of(&TokenRequest { endpoint: entra("fabrikam.com"), ..request() });
         assert_ne!(old.identity, new.identity);
     }
 

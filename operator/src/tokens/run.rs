@@ -94,7 +94,7 @@ impl Tokens {
     async fn ask(&self, key: Key, slot: Slot, around: &Surroundings) {
         let (asked_at, begun) = (Timestamp::now(), Instant::now());
         let Some((request, fingerprint)) = self.begin(&key, &around.stores, asked_at) else { return };
-        let answer = self.client.request(&request, asked_at).await;
+        let answer = self.client.request(&request, asked_at).await.map(|granted| granted.token);
         // to keep the token may take long, and is no matter of the login host
         drop(slot);
         let took_ms = begun.elapsed().as_millis();

@@ -54,7 +54,7 @@ fn asked_with(tokens: &Tokens, stores: &Stores) -> Option<String> {
     let now = Timestamp::UNIX_EPOCH;
     assert_eq!(tokens.due(now).0, [key()]);
     let (request, _) = tokens.begin(&key(), stores, now)?;
-    let Credential::ClientSecret(value) = request.credential;
+    let Credential::ClientSecret(value) = request.credential else { panic!("another credential") };
     Some(value.expose_secret().to_owned())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oauth2::url::form_urlencoded::byte_serialize;
 use oauth2::{AccessToken, RefreshToken, Scope};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::Trace;
@@ -47,10 +47,11 @@ impl Refusal {
     }
 
     /// The description without the ids and the time that it ends with, which differ every time;
-    /// one line, at most 300 characters. Should it repeat `secret`, that is blotted out.
-    pub(crate) fn description(&self, secret: &str) -> String {
+    /// one line, at most 300 characters. Should it repeat one of `secrets`, that is blotted out.
+    pub(crate) fn description(&self, secrets: &[&str]) -> String {
         const MOST: usize = 300;
-        let text = without(self.error_description.as_str().unwrap_or_default(), secret);
+        let said = self.error_description.as_str().unwrap_or_default().to_owned();
+        let text = secrets.iter().fold(said, |text, secret| without(&text, secret));
         let lower = text.to_ascii_lowercase();
         let end =
             ["trace id:", "correlation id:", "timestamp:"].iter().filter_map(|noise| lower.find(noise)).min();
@@ -97,6 +98,8 @@ pub(crate) struct Grant {
     token_type: TokenType,
     #[serde(default)]
     expires_in: Value,
+    #[serde(default, deserialize_with = "text_or_nothing", skip_serializing)]
+    refresh_token: Option<RefreshToken>,
 }
 
 /// Whatever the response calls the token's type.
@@ -141,11 +144,19 @@ impl oauth2::TokenResponse for Grant {
     }
 
     fn refresh_token(&self) -> Option<&RefreshToken> {
-        None
+        self.refresh_token.as_ref()
     }
 
     fn scopes(&self) -> Option<&Vec<Scope>> {
         None
+    }
+}
+
+/// What is no text spoils nothing: the token beside it is good.
+fn text_or_nothing<'de, D: Deserializer<'de>>(field: D) -> Result<Option<RefreshToken>, D::Error> {
+    match Value::deserialize(field)? {
+        Value::String(text) => Ok(Some(RefreshToken::new(text))),
+        _ => Ok(None),
     }
 }
 
@@ -190,7 +201,7 @@ mod tests {
         assert_eq!(found.error(), Some("invalid_client"));
         assert_eq!(found.codes(), [7_000_215]);
         assert_eq!(
-            found.description("x!"),
+            found.description(&["x!"]),
             "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent is the value."
         );
         let trace = Trace { trace_id: "1a-2b".to_owned(), correlation_id: "3c".to_owned() };
@@ -203,7 +214,7 @@ mod tests {
             r#"{"error":"invalid_scope","error_description":7,"error_codes":[-1,"x",70011,99999999999],"trace_id":[],"correlation_id":null}"#,
         );
         assert_eq!(
-            (found.codes(), found.description("s"), found.trace()),
+            (found.codes(), found.description(&["s"]), found.trace()),
             (vec![70011], String::new(), None)
         );
         assert_eq!(refusal(r#"{"error":"two words\r\n"}"#).error(), None);
@@ -218,7 +229,7 @@ mod tests {
     #[test]
     fn a_long_description_becomes_one_short_line_without_control_characters() {
         let json = serde_json::json!({"error": "e", "error_description": format!("a\u{1b}[1m\n{}", "\u{e9}".repeat(999))});
-        let line = serde_json::from_value::<Refusal>(json).unwrap().description("s3cret");
+        let line = serde_json::from_value::<Refusal>(json).unwrap().description(&["s3cret"]);
         assert_eq!(line.chars().count(), 300);
         assert!(line.starts_with("a [1m \u{e9}") && line.ends_with("\u{e9}..."), "{line}");
     }
@@ -227,7 +238,10 @@ mod tests {
     fn a_description_that_repeats_the_secret_is_blotted_out() {
         let found =
             refusal(r#"{"error":"e","error_description":"bad: p+q/r~s and client_secret=p%2Bq%2Fr%7Es"}"#);
-        assert_eq!(found.description("p+q/r~s"), "bad: [redacted] and client_secret=[redacted]");
+        assert_eq!(
+            found.description(&["another", "p+q/r~s"]),
+            "bad: [redacted] and client_secret=[redacted]"
+        );
         let shown = format!("{found:?} {found}");
         assert!(!shown.contains("p+q/r~s") && !shown.contains("p%2B"), "{shown}");
     }

@@ -167,6 +167,30 @@ impl Fault {
         self.explain(found, "the login host", peer)
     }
 
+    /// The fault, where `peer` is the token host of a provider other than Entra.
+    #[must_use]
+    pub fn token_host(&self, peer: &Peer) -> Diagnosis {
+        let found = match self {
+            Self::NameNotFound
+            | Self::NameServer(_)
+            | Self::Refused
+            | Self::Unreachable(_)
+            | Self::Timeout { .. }
+            | Self::Closed(_)
+            // nobody looks up its MX
+            | Self::Mx(_) => local(reason::TOKEN_HOST_UNREACHABLE),
+            Self::CertificateUntrusted
+            | Self::CertificateName { .. }
+            | Self::CertificateTime(_)
+            | Self::Tls(_) => local(reason::TOKEN_HOST_TLS_FAILED),
+            Self::Protocol(_) => local(reason::TOKEN_UNUSABLE)
+                .with_fix("check the provider's token URL, and whether a proxy answers in its place"),
+            Self::Proxy { trouble, .. } => local(trouble.reason()),
+            Self::ProxyInvalid { .. } => local(reason::PROXY_INVALID),
+        };
+        self.explain(found, "the token host", peer)
+    }
+
     /// The fault, where `peer` is the relay that mail goes to.
     #[must_use]
     pub fn relay(&self, peer: &Peer) -> Diagnosis {

@@ -52,7 +52,7 @@ impl<'a> Post<'a> {
     /// Token requests are half an hour apart: a pooled connection would be dead by then, and on
     /// one of our own each step can say what went wrong with it. When the future is dropped, so
     /// is the connection.
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
         let whole = Deadline::after(self.limits.whole);
         let connect = Deadline::after(self.limits.connect).min(whole);
         let request = https::addressed(request.map(|body| Full::new(Bytes::from(body))), self.peer)?;

@@ -1,33 +1,41 @@
-//! What is asked of Entra: one application, one scope, one credential.
+//! What is asked for: one application, one credential, and the scope that the token is for.
 
 use oauth2::TokenUrl;
-use secrecy::{ExposeSecret, SecretString};
 
+use crate::credential::Credential;
 use crate::fault::Peer;
-use crate::https;
+use crate::https::{self, Url};
+use crate::signing_certificate::BadCertificate;
 
 /// One token to be asked for. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
-    /// Where Entra is, without the tenant: `https://login.microsoftonline.com`. A path is kept.
-    pub login_url: String,
-    /// The tenant's domain or GUID.
-    pub tenant: String,
+    /// Who is asked.
+    pub endpoint: Endpoint,
     /// The application's (client) id.
     pub client_id: String,
-    /// Exactly one scope, as `https://outlook.office365.com/.default`.
+    /// What the token is for, as `https://outlook.office365.com/.default`: exactly one scope, but with
+    /// a refresh token one to eight, with a space between each two.
     pub scope: String,
     /// How the application proves itself.
     pub credential: Credential,
-    /// PEM; where given, only these roots are trusted for `login_url`.
+    /// PEM; where given, only these roots are trusted for the endpoint.
     pub ca_bundle: Option<String>,
 }
 
-/// How the application proves itself to Entra.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// The value (not the id) of a client secret; sent in the body of the request.
-    ClientSecret(SecretString),
+/// Who is asked for tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// Microsoft Entra, for one tenant.
+    Entra {
+        /// Where Entra is, without the tenant: `https://login.microsoftonline.com`. A path is kept.
+        login_url: String,
+        /// The tenant's domain or GUID.
+        tenant: String,
+    },
+    /// The token endpoint of another provider, as `https://oauth2.googleapis.com/token`. What it refuses
+    /// is not explained in Entra's terms.
+    Url(String),
 }
 
 /// Why a request was not sent.
@@ -36,6 +44,9 @@ pub enum InvalidRequest {
     /// `login_url` is not usable, for the reason given.
     #[error("the login URL {0}")]
     LoginUrl(&'static str),
+    /// The URL of another provider is not usable, for the reason given.
+    #[error("the token URL {0}")]
+    TokenUrl(&'static str),
     /// `tenant` is neither a domain nor a GUID.
     #[error("the tenant is neither a domain name nor a GUID")]
     Tenant,
@@ -45,135 +56,105 @@ pub enum InvalidRequest {
     /// `scope` is not one scope.
     #[error("the scope is not exactly one scope of at most 512 visible characters")]
     Scope,
+    /// `scope` is not a list of scopes, where it may be one.
+    #[error("the scope is not 1 to 8 scopes of at most 512 visible characters, one space between each two")]
+    Scopes,
     /// The secret is empty, too long or holds control characters, such as a final line feed.
     #[error("the client secret is not 1 to 1024 characters on one line")]
     ClientSecret,
+    /// Certificate and key cannot be used, for the reason given.
+    #[error("the certificate and its key cannot be used: {0}")]
+    Certificate(BadCertificate),
+    /// The token of another issuer is none by its form.
+    #[error("the federated token is no JWT of at most 16 KiB on one line")]
+    Assertion,
+    /// The refresh token is empty, too long or holds whitespace or control characters.
+    #[error("the refresh token is not 1 to 16384 visible characters on one line")]
+    RefreshToken,
+}
+
+/// Whose words an answer is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Issuer {
+    Entra,
+    Other,
+}
+
+impl Issuer {
+    /// What its host is called in a sentence.
+    pub(crate) fn host(self) -> &'static str {
+        match self {
+            Self::Entra => "login host",
+            Self::Other => "token host",
+        }
+    }
 }
 
 /// Where a request that can be sent goes.
 #[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) url: TokenUrl,
+pub(crate) struct Target {
+    pub(crate) url: Url,
     pub(crate) peer: Peer,
+    pub(crate) issuer: Issuer,
 }
 
 impl TokenRequest {
-    pub(crate) fn validate(&self) -> Result<Endpoint, InvalidRequest> {
-        let tenant = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        if !sized(&self.tenant, 253, tenant) || self.tenant.starts_with('.') || self.tenant.contains("..") {
-            return Err(InvalidRequest::Tenant);
-        }
-        if !sized(&self.client_id, 128, |c| c.is_ascii_graphic()) {
-            return Err(InvalidRequest::ClientId);
-        }
-        // RFC 6749 section 3.3: scope-token
-        if !sized(&self.scope, 512, |c| c.is_ascii_graphic() && c != '"' && c != '\\') {
-            return Err(InvalidRequest::Scope);
-        }
-        match &self.credential {
-            Credential::ClientSecret(secret) => {
-                if !sized(secret.expose_secret(), 1024, |c| !c.is_control()) {
-                    return Err(InvalidRequest::ClientSecret);
-                }
+    /// Checks all but the credential.
+    pub(crate) fn target(&self) -> Result<Target, InvalidRequest> {
+        is_client_id(&self.client_id)?;
+        match self.credential {
+            Credential::RefreshToken { .. } => are_scopes(&self.scope)?,
+            Credential::ClientSecret(_) | Credential::Certificate { .. } | Credential::Federated { .. } => {
+                is_scope(&self.scope).then_some(()).ok_or(InvalidRequest::Scope)?;
             }
         }
-        let (url, peer) = token_url(&self.login_url, &self.tenant).map_err(InvalidRequest::LoginUrl)?;
-        Ok(Endpoint { url, peer })
+        match &self.endpoint {
+            Endpoint::Entra { login_url, tenant } => entra(login_url, tenant, "token"),
+            Endpoint::Url(url) => {
+                let (url, peer) = https::base(url).map_err(InvalidRequest::TokenUrl)?;
+                Ok(Target { url, peer, issuer: Issuer::Other })
+            }
+        }
     }
 }
 
-fn sized(text: &str, most: usize, fits: impl Fn(char) -> bool) -> bool {
+impl Target {
+    pub(crate) fn token_url(&self) -> TokenUrl {
+        TokenUrl::from_url(self.url.clone())
+    }
+}
+
+/// Entra's endpoint of that name for a tenant.
+pub(crate) fn entra(login_url: &str, tenant: &str, name: &str) -> Result<Target, InvalidRequest> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if !sized(tenant, 253, fits) || tenant.starts_with('.') || tenant.contains("..") {
+        return Err(InvalidRequest::Tenant);
+    }
+    let (mut url, peer) = https::base(login_url).map_err(InvalidRequest::LoginUrl)?;
+    url.path_segments_mut()
+        .map_err(|()| InvalidRequest::LoginUrl("cannot hold a path"))?
+        .pop_if_empty()
+        .extend([tenant, "oauth2", "v2.0", name]);
+    Ok(Target { url, peer, issuer: Issuer::Entra })
+}
+
+pub(crate) fn is_client_id(text: &str) -> Result<(), InvalidRequest> {
+    sized(text, 128, |c| c.is_ascii_graphic()).then_some(()).ok_or(InvalidRequest::ClientId)
+}
+
+/// RFC 6749 section 3.3: scope-tokens with a space between.
+pub(crate) fn are_scopes(text: &str) -> Result<(), InvalidRequest> {
+    let listed = text.split(' ').count() <= 8 && text.split(' ').all(is_scope);
+    listed.then_some(()).ok_or(InvalidRequest::Scopes)
+}
+
+fn is_scope(text: &str) -> bool {
+    sized(text, 512, |c| c.is_ascii_graphic() && c != '"' && c != '\\')
+}
+
+pub(crate) fn sized(text: &str, most: usize, fits: impl Fn(char) -> bool) -> bool {
     !text.is_empty() && text.len() <= most && text.chars().all(fits)
 }
 
-fn token_url(login_url: &str, tenant: &str) -> Result<(TokenUrl, Peer), &'static str> {
-    let (mut url, peer) = https::base(login_url)?;
-    url.path_segments_mut()
-        .map_err(|()| "cannot hold a path")?
-        .pop_if_empty()
-        .extend([tenant, "oauth2", "v2.0", "token"]);
-    Ok((TokenUrl::from_url(url), peer))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request() -> TokenRequest {
-        TokenRequest {
-            login_url: "https://login.microsoftonline.com".to_owned(),
-            tenant: "contoso.onmicrosoft.com".to_owned(),
-            client_id: "00000000-0000-0000-0000-000000000001".to_owned(),
-            scope: "https://outlook.office365.com/.default".to_owned(),
-            credential: Credential::ClientSecret("s3cr~et".into()),
-            ca_bundle: None,
-        }
-    }
-
-    fn refusal(change: impl FnOnce(&mut TokenRequest)) -> Option<InvalidRequest> {
-        let mut request = request();
-        change(&mut request);
-        request.validate().err()
-    }
-
-    #[test]
-    fn asks_at_the_tenants_v2_endpoint() {
-        for (login, url, host, port) in [
-            ("https://login.test", "https://login.test/t/oauth2/v2.0/token", "login.test", 443),
-            ("https://login.test:8443/", "https://login.test:8443/t/oauth2/v2.0/token", "login.test", 8443),
-            ("https://127.0.0.1:1", "https://127.0.0.1:1/t/oauth2/v2.0/token", "127.0.0.1", 1),
-            ("https://[::1]:1/lab/", "https://[::1]:1/lab/t/oauth2/v2.0/token", "::1", 1),
-        ] {
-            let (found, peer) = token_url(login, "t").unwrap();
-            assert_eq!((found.as_str(), peer.host.as_str(), peer.port), (url, host, port));
-        }
-    }
-
-    #[test]
-    fn refuses_a_login_url_that_is_not_plain_https() {
-        for (url, why) in [
-            ("http://login.test", "does not begin with https://"),
-            ("https://user@login.test", "holds a user name or password"),
-            ("https://:pw@login.test", "holds a user name or password"),
-            ("https://login.test/?a=b", "holds a query or a fragment"),
-            ("https://login.test/#a", "holds a query or a fragment"),
-            ("https://", "is no URL"),
-            ("login.test", "is no URL"),
-            ("https://login.test:0", "has no port"),
-            ("", "is no URL"),
-        ] {
-            assert_eq!(
-                refusal(|r| r.login_url = url.to_owned()),
-                Some(InvalidRequest::LoginUrl(why)),
-                "{url}"
-            );
-        }
-    }
-
-    #[test]
-    fn refuses_a_tenant_that_would_change_the_path() {
-        for tenant in ["", ".", "..", "a/b", "a%2fb", "a?b", "a b", "contoso..com"] {
-            assert_eq!(refusal(|r| r.tenant = tenant.to_owned()), Some(InvalidRequest::Tenant), "{tenant}");
-        }
-    }
-
-    #[test]
-    fn refuses_more_than_one_scope() {
-        assert_eq!(refusal(|r| r.scope = "a b".to_owned()), Some(InvalidRequest::Scope));
-        assert_eq!(refusal(|r| r.scope.clear()), Some(InvalidRequest::Scope));
-    }
-
-    #[test]
-    fn refuses_a_secret_with_a_line_feed_at_its_end() {
-        let secret = |s: &str| Credential::ClientSecret(s.into());
-        assert_eq!(refusal(|r| r.credential = secret("s3cret\n")), Some(InvalidRequest::ClientSecret));
-        assert_eq!(refusal(|r| r.credential = secret("")), Some(InvalidRequest::ClientSecret));
-        assert_eq!(refusal(|_| ()), None);
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let shown = format!("{:?}", request());
-        assert!(shown.contains("ClientSecret") && !shown.contains("s3cr"), "{shown}");
-    }
-}
+mod tests;

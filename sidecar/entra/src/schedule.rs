@@ -83,6 +83,11 @@ fn retry_at(now: Timestamp, failed: Failed, spread: f64) -> Timestamp {
     let wait = match failed.retry {
         Retry::Backoff => SOON.delay(failed.times, spread),
         Retry::WhenMended => WHEN_MENDED.delay(failed.times, spread),
+        // The next request is signed anew, or has a token that was read anew: worth it once.
+        Retry::OnceFresh => match failed.times {
+            0 | 1 => Duration::ZERO,
+            more => WHEN_MENDED.delay(more - 1, spread),
+        },
         // asked to wait by Entra: later than asked by up to a tenth, never earlier
         Retry::After(asked) => {
             asked.min(LONGEST_WAIT).mul_f64(1.0 + 0.1 * spread).max(SOON.delay(failed.times, spread))
@@ -154,6 +159,12 @@ mod tests {
     fn a_mendable_failure_is_tried_again_within_minutes() {
         let next = |times| schedule(at(0.0), None, Some(failed(times, 0.0, Retry::WhenMended)), 0.5);
         assert_eq!([1, 9].map(next), [Next::Wait(at(0.5)), Next::Wait(at(5.0))]);
+    }
+
+    #[test]
+    fn a_stale_assertion_is_made_anew_at_once_and_then_waits_for_its_mend() {
+        let next = |times| schedule(at(0.0), None, Some(failed(times, 0.0, Retry::OnceFresh)), 0.5);
+        assert_eq!([1, 2, 3].map(next), [Next::Ask, Next::Wait(at(0.5)), Next::Wait(at(1.0))]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use oauth2::TokenResponse;
 use secrecy::SecretString;
 
 use crate::answer::Grant;
@@ -17,6 +18,18 @@ pub struct Token {
     pub value: SecretString,
     /// When it ends, counted from the moment before it was asked for, so never too late.
     pub expires_at: Timestamp,
+}
+
+/// What a token request has brought. `Debug` shows no token.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The access token.
+    pub token: Token,
+    /// The refresh token to be shown next time, where the answer has one: a successor of the one that
+    /// was shown, or the first after a sign-in. It is to be kept before the access token is used, since
+    /// it lives longer than the one before. 1 to 16,384 visible ASCII characters; one of another form is
+    /// left out, and the one that was shown stays in use.
+    pub refresh_token: Option<SecretString>,
 }
 
 /// Longest token accepted; Entra's are 1 to 3 KiB, and more with many roles.
@@ -42,6 +55,17 @@ pub(crate) enum Unusable {
     OddLifetime(u64),
 }
 
+impl Granted {
+    pub(crate) fn from_grant(grant: &Grant, now: Timestamp) -> Result<Self, Unusable> {
+        let usable = |text: &&str| !text.is_empty() && text.len() <= MAX_OCTETS && is_visible(text);
+        let refresh_token = grant.refresh_token().map(|token| token.secret().as_str());
+        Ok(Self {
+            token: Token::from_grant(grant, now)?,
+            refresh_token: refresh_token.filter(usable).map(SecretString::from),
+        })
+    }
+}
+
 impl Token {
     pub(crate) fn from_grant(grant: &Grant, now: Timestamp) -> Result<Self, Unusable> {
         let value = grant.value();
@@ -51,7 +75,7 @@ impl Token {
         if value.len() > MAX_OCTETS {
             return Err(Unusable::TooLong);
         }
-        if !value.bytes().all(|octet| octet.is_ascii_graphic()) {
+        if !is_visible(value) {
             return Err(Unusable::Unprintable);
         }
         if !grant.is_bearer() {
@@ -65,6 +89,10 @@ impl Token {
             now.checked_add(Duration::from_secs(seconds)).map_err(|_| Unusable::OddLifetime(seconds))?;
         Ok(Self { value: value.into(), expires_at })
     }
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|octet| octet.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -118,6 +146,22 @@ mod tests {
         let long = "x".repeat(MAX_OCTETS + 1);
         let json = format!(r#"{{"token_type":"Bearer","expires_in":1,"access_token":"{long}"}}"#);
         assert_eq!(read(&json).unwrap_err(), Unusable::TooLong);
+    }
+
+    #[test]
+    fn an_odd_refresh_token_is_left_out_and_the_token_kept() {
+        let granted = |field: &str| {
+            let json = format!(
+                r#"{{"token_type":"Bearer","expires_in":9,"access_token":"a","refresh_token":{field}}}"#
+            );
+            Granted::from_grant(&serde_json::from_str(&json).unwrap(), NOW).unwrap()
+        };
+        let good = granted(r#""0.AX~!*$""#);
+        assert_eq!(good.refresh_token.as_ref().unwrap().expose_secret(), "0.AX~!*$");
+        assert!(!format!("{good:?}").contains("0.AX"));
+        for odd in ["7", "null", "[]", "\"\"", r#""a\nb""#] {
+            assert!(granted(odd).refresh_token.is_none(), "{odd}");
+        }
     }
 
     #[test]

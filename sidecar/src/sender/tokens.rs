@@ -15,7 +15,7 @@ use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::dial::{Proxies, Resolver};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_entra::schedule::Next;
-use mail_egress_entra::{Credential, Limits, TokenClient, TokenError, TokenRequest};
+use mail_egress_entra::{Credential, Endpoint, Limits, TokenClient, TokenError, TokenRequest};
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -175,10 +175,14 @@ async fn fetch(
     match resolver {
         Ok(resolver) => {
             let client = TokenClient::new(resolver.clone(), Limits::default());
-            client.through(Proxies::of_environment()).request(request, now).await
+            let granted = client.through(Proxies::of_environment()).request(request, now).await?;
+            Ok(granted.token)
         }
         Err(fault) => {
-            let peer = Peer { host: request.login_url.clone(), port: 443 };
+            let host = match &request.endpoint {
+                Endpoint::Entra { login_url, .. } | Endpoint::Url(login_url) => login_url.clone(),
+            };
+            let peer = Peer { host, port: 443 };
             Err(TokenError {
                 diagnosis: fault.entra(&peer),
                 retry: mail_egress_entra::Retry::Backoff,
@@ -203,8 +207,7 @@ fn credential(source: &EntraSource) -> Result<SecretString, Diagnosis> {
 
 fn request(source: &EntraSource, secret: SecretString) -> TokenRequest {
     TokenRequest {
-        login_url: source.login_url.clone(),
-        tenant: source.tenant.clone(),
+        endpoint: Endpoint::Entra { login_url: source.login_url.clone(), tenant: source.tenant.clone() },
         client_id: source.client_id.clone(),
         scope: source.scope.clone(),
         credential: Credential::ClientSecret(secret),

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use mail_egress_diagnosis::{local, reason};
-use mail_egress_entra::{Credential, Retry};
+use mail_egress_entra::{Credential, Endpoint, Retry};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
@@ -15,8 +15,10 @@ fn at(minutes: i64) -> Timestamp {
 
 fn want(tenant: &str, secret: &str) -> Want {
     let request = TokenRequest {
-        login_url: "https://login.microsoftonline.com".into(),
-        tenant: tenant.into(),
+        endpoint: Endpoint::Entra {
+            login_url: "https://login.microsoftonline.com".into(),
+            tenant: tenant.into(),
+        },
         client_id: APP.into(),
         scope: "https://outlook.office365.com/.default".into(),
         credential: Credential::ClientSecret(SecretString::from(secret)),
@@ -210,7 +212,7 @@ fn asks_with_the_credential_of_the_moment_or_not_at_all() {
     let mut entry = Entry::new(Instant::now());
     wants(&mut entry, &want("contoso", "one"));
     let (request, fingerprint) = ask(&mut entry, want("contoso", "two")).unwrap();
-    let Credential::ClientSecret(value) = &request.credential;
+    let Credential::ClientSecret(value) = &request.credential else { panic!("another credential") };
     assert_eq!(value.expose_secret(), "two");
     entry.answer(&fingerprint, Err(refused(Retry::WhenMended)), at(0));
     for gone in [Some(without_credential("contoso")), None] {

@@ -6,7 +6,7 @@ use mail_egress_diagnosis::Class;
 use mail_egress_entra::{Retry, Trace};
 use secrecy::ExposeSecret;
 
-use crate::server::{Script, Server, ask, ask_within, brief_answer, http, json, now};
+use crate::server::{Script, Server, ask, ask_within, at, brief_answer, http, json, now};
 
 const GRANT: &str =
     r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ0.t0ken.sig"}"#;
@@ -55,7 +55,7 @@ async fn the_secret_goes_in_the_body_as_a_form_and_nowhere_else() {
 async fn a_host_name_of_the_hosts_file_works_as_well_as_an_address() {
     let server = Server::start(json("200 OK", GRANT)).await;
     let mut request = server.request();
-    request.login_url = format!("https://localhost:{}", server.address.port());
+    request.endpoint = at(format!("https://localhost:{}", server.address.port()));
     assert!(ask(&request).await.is_ok());
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, not in what they call")]
 
 mod answers;
+mod credentials;
 mod proxied;
 mod secrecy;
 mod server;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::server::{Server, json, now};
+use crate::server::{Server, at, json, now};
 
 const GRANTED: &str = r#"{"token_type":"Bearer","expires_in":3599,"access_token":"at"}"#;
 
@@ -34,10 +34,10 @@ async fn proxy(answer: &'static str, server: SocketAddr) -> (SocketAddr, JoinHan
 
 async fn ask(server: &Server, host: &str, https_proxy: &str) -> Result<Token, TokenError> {
     let mut request = server.request();
-    request.login_url = format!("https://{host}");
+    request.endpoint = at(format!("https://{host}"));
     let proxies = Proxies::of(|name| (name == "HTTPS_PROXY").then(|| https_proxy.to_owned()));
     let client = TokenClient::new(Resolver::system().unwrap(), Limits::default()).through(proxies);
-    client.request(&request, now()).await
+    client.request(&request, now()).await.map(|granted| granted.token)
 }
 
 #[tokio::test]

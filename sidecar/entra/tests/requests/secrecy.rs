@@ -53,7 +53,7 @@ async fn neither_request_nor_client_nor_token_shows_a_secret() {
     let server = Server::start(json("200 OK", &grant)).await;
     let request = server.request();
     let client = TokenClient::new(Resolver::system().unwrap(), Limits::default());
-    let token = client.request(&request, now()).await.unwrap();
+    let token = client.request(&request, now()).await.unwrap().token;
     assert_hidden(&format!("{request:?} {request:#?} {client:?} {token:?} {token:#?}"));
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mail_egress_entra::dial::Resolver;
-use mail_egress_entra::{Credential, Limits, Token, TokenClient, TokenError, TokenRequest, tls};
+use mail_egress_entra::{
+    Credential, Endpoint, Granted, Limits, Token, TokenClient, TokenError, TokenRequest, tls,
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -70,8 +72,7 @@ impl Server {
     /// The request that a token is asked for with here.
     pub(crate) fn request(&self) -> TokenRequest {
         TokenRequest {
-            login_url: format!("https://{}", self.address),
-            tenant: "contoso.onmicrosoft.com".to_owned(),
+            endpoint: at(format!("https://{}", self.address)),
             client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
             scope: "https://outlook.office365.com/.default".to_owned(),
             credential: Credential::ClientSecret(SECRET.into()),
@@ -95,6 +96,11 @@ impl Drop for Server {
     }
 }
 
+/// Entra at this URL.
+pub(crate) fn at(login_url: String) -> Endpoint {
+    Endpoint::Entra { login_url, tenant: "contoso.onmicrosoft.com".to_owned() }
+}
+
 pub(crate) fn now() -> Timestamp {
     "2026-11-22T10:00:00Z".parse().unwrap()
 }
@@ -104,6 +110,15 @@ pub(crate) async fn ask(request: &TokenRequest) -> Result<Token, TokenError> {
 }
 
 pub(crate) async fn ask_within(request: &TokenRequest, limits: Limits) -> Result<Token, TokenError> {
+    grant_within(request, limits).await.map(|granted| granted.token)
+}
+
+/// With what came beside the token.
+pub(crate) async fn grant(request: &TokenRequest) -> Result<Granted, TokenError> {
+    grant_within(request, Limits::default()).await
+}
+
+async fn grant_within(request: &TokenRequest, limits: Limits) -> Result<Granted, TokenError> {
     TokenClient::new(Resolver::system().unwrap(), limits).request(request, now()).await
 }
 

@@ -3,7 +3,7 @@
 use mail_egress_entra::{Retry, TokenError};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::server::{Script, Server, Shown, ask, ask_within, brief_answer, brief_connect, json};
+use crate::server::{Script, Server, Shown, ask, ask_within, at, brief_answer, brief_connect, json};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
@@ -63,7 +63,7 @@ async fn nobody_who_listens_is_a_refused_connection() {
     let server = Server::start(json("200 OK", "{}")).await;
     let mut request = server.request();
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    request.login_url = format!("https://{free}");
+    request.endpoint = at(format!("https://{free}"));
     let error = ask(&request).await.unwrap_err();
     assert_says(
         &error,
@@ -82,7 +82,7 @@ async fn a_connection_that_hangs_runs_into_the_connect_deadline() {
     let _fills_the_queue = TcpStream::connect(address).await.unwrap();
     let server = Server::start(json("200 OK", "{}")).await;
     let mut request = server.request();
-    request.login_url = format!("https://{address}");
+    request.endpoint = at(format!("https://{address}"));
     let error = ask_within(&request, brief_connect()).await.unwrap_err();
     assert_says(&error, "EntraTimeout", "no TCP connection within 0.25 s");
 }
@@ -92,7 +92,7 @@ async fn a_handshake_that_hangs_runs_into_the_connect_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server::start(json("200 OK", "{}")).await;
     let mut request = server.request();
-    request.login_url = format!("https://{}", listener.local_addr().unwrap());
+    request.endpoint = at(format!("https://{}", listener.local_addr().unwrap()));
     let error = ask_within(&request, brief_connect()).await.unwrap_err();
     assert_says(&error, "EntraTimeout", "no TLS handshake within 0.25 s");
 }
@@ -102,7 +102,7 @@ async fn a_server_that_speaks_no_tls_is_not_told_the_secret() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut request = Server::start(json("200 OK", "{}")).await.request();
-    request.login_url = format!("https://{}", listener.local_addr().unwrap());
+    request.endpoint = at(format!("https://{}", listener.local_addr().unwrap()));
     let plain = tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
@@ -154,7 +154,7 @@ async fn a_bundle_that_cannot_be_used_is_said_before_anybody_is_asked() {
 async fn a_name_that_cannot_exist_does_not_resolve() {
     // RFC 6761 section 6.4: no resolver asks the network for .invalid
     let mut request = Server::start(json("200 OK", "{}")).await.request();
-    request.login_url = "https://login.invalid".to_owned();
+    request.endpoint = at("https://login.invalid".to_owned());
     let error = ask(&request).await.unwrap_err();
     assert_says(&error, "EntraNameNotFound", "login.invalid:443 cannot be used: its name does not resolve");
 }
