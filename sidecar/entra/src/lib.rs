@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod certificate;
 mod client;
 mod credential;
+mod device;
 pub mod dial;
 mod error;
 pub mod fault;
@@ -20,6 +21,7 @@ mod token;
 
 pub use client::{Limits, TokenClient};
 pub use credential::{Credential, SignatureAlgorithm};
+pub use device::{DeviceLogin, DeviceLoginRequest};
 pub use error::{Retry, TokenError, Trace};
 pub use jwt::{Claims, claims};
 pub use request::{Endpoint, InvalidRequest, TokenRequest};

@@ -4,6 +4,7 @@
 
 mod answers;
 mod credentials;
+mod device;
 mod proxied;
 mod secrecy;
 mod server;
