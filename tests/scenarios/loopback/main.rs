@@ -12,5 +12,6 @@ mod memory;
 mod metrics;
 mod no_token_without_tls;
 mod own_tokens;
+mod proxies;
 mod tokens;
 mod unit;
