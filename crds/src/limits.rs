@@ -12,6 +12,10 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 1_000_000), extend("format" = "int32"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_minute: Option<u32>,
+    /// Messages an hour, for the whole mailbox. Azure Communication Services allows 100.
+    #[schemars(range(min = 1, max = 1_000_000), extend("format" = "int32"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_hour: Option<u32>,
     /// Recipients in any 24 hours, for the whole mailbox. Exchange Online allows 10000.
     #[schemars(range(min = 1, max = 1_000_000_000), extend("format" = "int32"))]
     #[serde(skip_serializing_if = "Option::is_none")]

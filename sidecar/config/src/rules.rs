@@ -45,6 +45,9 @@ pub struct Limits {
     /// Messages in any minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_per_minute: Option<u32>,
+    /// Messages in any hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_hour: Option<u32>,
     /// Recipients in any 24 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipients_per_day: Option<u32>,
@@ -60,6 +63,7 @@ impl Limits {
     /// What Exchange Online allows to one mailbox (fact sheet B, "Limits").
     pub const EXCHANGE_ONLINE: Self = Self {
         messages_per_minute: Some(30),
+        messages_per_hour: None,
         recipients_per_day: Some(10_000),
         connections: Some(3),
         recipients_per_message: Some(500),
@@ -68,10 +72,10 @@ impl Limits {
     /// What Exchange Online allows to one mailbox by Graph (fact sheet D, "Graph": four requests at
     /// once; its other limits still apply).
     pub const GRAPH: Self = Self { connections: Some(4), ..Self::EXCHANGE_ONLINE };
-    /// What Azure Communication Services allows to a custom domain (fact sheet D, "ACS"). Its 100 messages an hour are not counted
-    /// here: it answers 4yz, which slows us down.
+    /// What Azure Communication Services allows to a custom domain (fact sheet D, "ACS").
     pub const AZURE_COMMUNICATION_SERVICES: Self = Self {
         messages_per_minute: Some(30),
+        messages_per_hour: Some(100),
         recipients_per_day: None,
         connections: Some(3),
         recipients_per_message: Some(50),
@@ -79,6 +83,7 @@ impl Limits {
     /// Where nothing is published: no rate, and few connections, as a guest.
     pub const UNKNOWN: Self = Self {
         messages_per_minute: None,
+        messages_per_hour: None,
         recipients_per_day: None,
         connections: Some(5),
         recipients_per_message: None,
@@ -89,6 +94,7 @@ impl Limits {
     pub fn or(self, usual: Self) -> Self {
         Self {
             messages_per_minute: self.messages_per_minute.or(usual.messages_per_minute),
+            messages_per_hour: self.messages_per_hour.or(usual.messages_per_hour),
             recipients_per_day: self.recipients_per_day.or(usual.recipients_per_day),
             connections: self.connections.or(usual.connections),
             recipients_per_message: self.recipients_per_message.or(usual.recipients_per_message),

@@ -63,6 +63,8 @@ pub struct Later {
 pub enum Why {
     /// As many messages were sent in the last minute as are allowed.
     MessagesPerMinute,
+    /// As many messages were sent in the last hour as are allowed.
+    MessagesPerHour,
     /// As many recipients were sent to in the last 24 hours as are allowed.
     RecipientsPerDay,
     /// All connections are in use.

@@ -37,6 +37,7 @@ const STEP: Duration = Duration::from_secs(2);
 pub struct Pacing {
     limits: Limits,
     messages: Window,
+    hourly: Window,
     recipients: Window,
     slots: BTreeMap<u64, Taken>,
     bookings: BTreeMap<u64, Booking>,
@@ -80,6 +81,7 @@ impl Pacing {
         Self {
             limits,
             messages: Window::minute(),
+            hourly: Window::hour(),
             recipients: Window::day(),
             slots: BTreeMap::new(),
             bookings: BTreeMap::new(),
@@ -151,8 +153,10 @@ impl Pacing {
             taken.sent = true;
         }
         self.messages.forget(now);
+        self.hourly.forget(now);
         self.recipients.forget(now);
         self.messages.add(1, now);
+        self.hourly.add(1, now);
         self.recipients.add(u64::from(slot.recipients), now);
         self.freed = true;
         self.pass(now);

@@ -17,11 +17,17 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+    pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
     pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// Any minute, in grains of a quarter of a second: 241 entries at most.
     pub(crate) fn minute() -> Self {
         Self::new(Self::MINUTE, Duration::from_millis(250))
+    }
+
+    /// Any hour, in grains of a quarter of a minute: 241 entries at most.
+    pub(crate) fn hour() -> Self {
+        Self::new(Self::HOUR, Duration::from_secs(15))
     }
 
     /// Any 24 hours, in grains of five minutes: 289 entries at most.

@@ -44,6 +44,7 @@ pub fn refusal(not_now: NotNow, now: Instant, clock: Timestamp) -> Refusal {
 fn by(why: Why) -> &'static str {
     match why {
         Why::MessagesPerMinute => reason::MESSAGES_PER_MINUTE,
+        Why::MessagesPerHour => reason::MESSAGES_PER_HOUR,
         Why::RecipientsPerDay => reason::RECIPIENTS_PER_DAY,
         Why::Connections => reason::UPSTREAM_SLOTS_BUSY,
         Why::SlowedDown => reason::SLOWED_DOWN,

@@ -180,6 +180,7 @@ fn usual_status(reason: &str) -> Status {
         | reason::SPOOL_DISK_FAILED => (3, 1),
         reason::SHUTTING_DOWN
         | reason::MESSAGES_PER_MINUTE
+        | reason::MESSAGES_PER_HOUR
         | reason::RECIPIENTS_PER_DAY
         | reason::SLOWED_DOWN
         | reason::PAUSED_BY_RELAY => (3, 2),

@@ -155,6 +155,7 @@ mod tests {
     const ONE: Limits = Limits {
         connections: Some(1),
         messages_per_minute: Some(2),
+        messages_per_hour: None,
         recipients_per_day: Some(5),
         recipients_per_message: None,
     };

@@ -29,6 +29,7 @@ pub(in crate::controller) fn limits(sender: Option<&Limits>, route: Option<&Limi
         |limit: fn(&Limits) -> Option<u32>| [sender, route].into_iter().flatten().filter_map(limit).min();
     file::Limits {
         messages_per_minute: lowest(|limits| limits.messages_per_minute),
+        messages_per_hour: lowest(|limits| limits.messages_per_hour),
         recipients_per_day: lowest(|limits| limits.recipients_per_day),
         connections: lowest(|limits| limits.connections),
         recipients_per_message: lowest(|limits| limits.recipients_per_message),

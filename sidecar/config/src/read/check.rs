@@ -63,6 +63,7 @@ fn check_rules(rules: &Rules) -> Result<(), ReadError> {
 fn check_limits(limits: &Limits) -> Result<(), ReadError> {
     let limits = [
         ("limits.messagesPerMinute", limits.messages_per_minute),
+        ("limits.messagesPerHour", limits.messages_per_hour),
         ("limits.recipientsPerDay", limits.recipients_per_day),
         ("limits.connections", limits.connections),
         ("limits.recipientsPerMessage", limits.recipients_per_message),

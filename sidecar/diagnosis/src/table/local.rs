@@ -176,6 +176,9 @@ reasons! {
     /// As many messages were sent in the last minute as are allowed.
     MESSAGES_PER_MINUTE = "MessagesPerMinute", Transient, BackOff,
         "the sender has used up its messages of this minute", "try again at the time that is named";
+    /// As many messages were sent in the last hour as are allowed.
+    MESSAGES_PER_HOUR = "MessagesPerHour", Transient, BackOff,
+        "the sender has used up its messages of this hour", "try again at the time that is named";
     /// As many recipients were sent to in the last 24 hours as are allowed.
     RECIPIENTS_PER_DAY = "RecipientsPerDay", Transient, BackOff,
         "the sender has used up its recipients of 24 hours", "try again at the time that is named";

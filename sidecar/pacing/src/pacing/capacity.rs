@@ -31,8 +31,10 @@ impl Pacing {
     pub(super) fn fits(&self, recipients: u32) -> bool {
         let unsent = || self.slots.values().filter(|taken| !taken.sent);
         let messages = self.messages.sum() + unsent().count() as u64;
+        let hourly = self.hourly.sum() + unsent().count() as u64;
         let to = self.recipients.sum() + unsent().map(|taken| u64::from(taken.recipients)).sum::<u64>();
         self.allowed().messages_per_minute.is_none_or(|limit| messages < u64::from(limit))
+            && self.limits.messages_per_hour.is_none_or(|limit| hourly < u64::from(limit))
             && (self.limits.recipients_per_day)
                 .is_none_or(|limit| to + u64::from(recipients) <= u64::from(limit))
     }
@@ -61,6 +63,10 @@ impl Pacing {
             let profile = self.profile(&self.messages, |_| 1, except, now);
             (profile, keep + self.messages.reach(), u64::from(limit) - 1)
         });
+        let hourly = self.limits.messages_per_hour.map(|limit| {
+            let profile = self.profile(&self.hourly, |_| 1, except, now);
+            (profile, keep + self.hourly.reach(), u64::from(limit) - 1)
+        });
         let to = self.limits.recipients_per_day.map(|limit| {
             let profile = self.profile(&self.recipients, u64::from, except, now);
             let length = keep + self.recipients.reach();
@@ -80,6 +86,7 @@ impl Pacing {
         let slowed = self.slowing.messages().is_some();
         let measures = [
             (to, Why::RecipientsPerDay),
+            (hourly, Why::MessagesPerHour),
             (messages, if slowed { Why::SlowedDown } else { Why::MessagesPerMinute }),
             (steps, Why::Connections),
         ];

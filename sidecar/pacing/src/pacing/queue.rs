@@ -9,6 +9,7 @@ impl Pacing {
     /// Time has passed: forgets what is over and gives slots to those whose turn it is.
     pub(super) fn pass(&mut self, now: Instant) {
         self.freed |= self.messages.forget(now);
+        self.freed |= self.hourly.forget(now);
         self.freed |= self.recipients.forget(now);
         self.freed |= self.slowing.recover(now);
         let before = self.slots.len() + self.bookings.len();

@@ -269,3 +269,16 @@ fn promises_are_bounded_and_beyond_them_there_are_estimates() {
     assert_eq!(pacing.reserved(), RESERVATIONS);
     assert!(!later(refused.into_iter().last().unwrap()).promised);
 }
+
+#[test]
+fn an_hour_is_a_limit_of_its_own_and_its_promise_holds() {
+    let now = Instant::now();
+    let hourly = Limits { messages_per_hour: Some(2), ..limits(30, 3) };
+    let mut pacing = Pacing::new(hourly);
+    passes(&mut pacing, to(1, 1), now);
+    passes(&mut pacing, to(2, 1), now + s(60));
+    let promise = later(pacing.ask(to(3, 1), now + s(120)));
+    assert_eq!((promise.why, promise.promised), (Why::MessagesPerHour, true));
+    assert!((s(3600)..s(3700)).contains(&promise.at.duration_since(now)), "{promise:?}");
+    let _slot = goes(pacing.ask(to(3, 1), promise.at));
+}

@@ -176,6 +176,12 @@ impl World {
         }
         let minute =
             self.log.iter().rev().take_while(|(then, _)| *then + Duration::from_secs(60) > now).count();
+        let hour = self.log.iter().rev().take_while(|(then, _)| *then + Duration::from_secs(3600) > now);
+        let hour = hour.count();
+        assert!(
+            self.limits.messages_per_hour.is_none_or(|limit| hour <= limit as usize),
+            "{hour} in an hour"
+        );
         let recipients: u32 = self.log.iter().map(|(_, recipients)| recipients).sum();
         assert!(
             self.limits.messages_per_minute.is_none_or(|limit| minute <= limit as usize),
@@ -236,6 +242,7 @@ fn promises_hold_and_limits_too_whatever_comes() {
         let mut random = StdRng::seed_from_u64(seed);
         let limits = Limits {
             messages_per_minute: Some(random.random_range(1..=40)),
+            messages_per_hour: random.random_bool(0.5).then(|| random.random_range(50..=200)),
             recipients_per_day: Some(random.random_range(300..=3000)),
             connections: Some(random.random_range(1..=4)),
             recipients_per_message: None,
@@ -265,6 +272,7 @@ fn limits_hold_and_all_go_though_apps_and_relay_are_slow() {
         let mut random = StdRng::seed_from_u64(seed);
         let limits = Limits {
             messages_per_minute: Some(random.random_range(2..=40)),
+            messages_per_hour: None,
             recipients_per_day: None,
             connections: Some(random.random_range(1..=4)),
             recipients_per_message: None,
