@@ -1,6 +1,6 @@
-//! The lab: an Entra token endpoint and an Exchange submission server on loopback, written for
+//! The lab: an Entra token endpoint, an Exchange submission server and a Microsoft Graph on loopback, written for
 //! the tests from the fact sheet, independently of the code under test, so that mistakes do not
-//! cancel out. Both can be told to misbehave, and both keep what they saw.
+//! cancel out. All can be told to misbehave, and all keep what they saw.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -21,6 +21,8 @@ mod event;
 mod exchange;
 mod fault_text;
 mod faults;
+mod graph;
+mod header;
 mod listen;
 mod name_server;
 pub mod program;
@@ -49,6 +51,7 @@ pub use exchange::{
 };
 pub use fault_text::{BadFault, EitherFault, FaultOrder};
 pub use faults::Span;
+pub use graph::{Attachment, Draft, Graph, GraphAct, GraphCounters, GraphFault, GraphMessage, Step};
 pub use name_server::{Entry, NameFault, NameServer};
 pub use proxy::{Asked, Proxy, ProxyFault, ProxyKind};
 pub use token::{Claims, EXCHANGE_AUDIENCE, Form, GRAPH_AUDIENCE, Invalid};
@@ -70,7 +73,7 @@ const EVENTS: usize = 4096;
 pub struct LabOptions {
     /// Which of Microsoft's servers Exchange is.
     pub kind: Kind,
-    /// The address that both servers listen on.
+    /// The address that its servers listen on.
     pub listen: IpAddr,
     /// Entra's port; 0 for any.
     pub entra_port: u16,
@@ -78,6 +81,8 @@ pub struct LabOptions {
     pub exchange_port: u16,
     /// The port on which it speaks TLS from the first octet; 0 for any.
     pub exchange_tls_port: u16,
+    /// Graph's port; 0 for any.
+    pub graph_port: u16,
     /// Entra's name: in its URL and its certificate.
     pub entra_name: String,
     /// Exchange's name: in its greeting and its certificate.
@@ -109,6 +114,7 @@ impl LabOptions {
             smtp_client_authentication: true,
         };
         let mut app = App::with_secret(DEFAULT_CLIENT_ID, DEFAULT_SECRET).with_role();
+        app.graph_roles = vec![App::MAIL_SEND.to_owned()];
         if kind == Kind::HighVolumeEmail {
             app.exchange_roles = vec![App::MAIL_SEND.to_owned()];
         }
@@ -129,6 +135,7 @@ impl LabOptions {
             entra_port: 0,
             exchange_port: 0,
             exchange_tls_port: 0,
+            graph_port: 0,
             entra_name: "login.lab.test".to_owned(),
             exchange_name: "smtp.lab.test".to_owned(),
             more_names: Vec::new(),
@@ -147,6 +154,7 @@ impl LabOptions {
 pub struct Lab {
     entra: Entra,
     exchange: Exchange,
+    graph: Graph,
     clients: Arc<authority::Clients>,
     directory: Arc<watch::Sender<Directory>>,
     events: broadcast::Sender<Event>,
@@ -154,7 +162,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts both servers; they listen when this returns. All state is this lab's own, so any
+    /// Starts its servers; they listen when this returns. All state is this lab's own, so any
     /// number of labs can run beside each other.
     ///
     /// # Errors
@@ -200,22 +208,35 @@ impl Lab {
             options.exchange_name.clone(),
             (Arc::clone(&clients), certificates),
             Arc::clone(&directory),
-            mint,
+            Arc::clone(&mint),
             events.clone(),
             options.limits,
+        ));
+        let graph = Arc::new(graph::Inner::new(
+            authority::Certificates::generate(
+                "mail-egress lab: Graph",
+                &names("graph.lab.test"),
+                &addresses,
+            )?,
+            Arc::clone(&directory),
+            mint,
+            events.clone(),
         ));
 
         let at = |port| SocketAddr::new(options.listen, port);
         let (entra_listener, entra_address) = listen::bind(at(options.entra_port)).await?;
         let (exchange_listener, exchange_address) = listen::bind(at(options.exchange_port)).await?;
         let (tls_listener, tls_address) = listen::bind(at(options.exchange_tls_port)).await?;
+        let (graph_listener, graph_address) = listen::bind(at(options.graph_port)).await?;
         let mut servers = JoinSet::new();
         servers.spawn(entra::run(Arc::clone(&entra), entra_listener));
         servers.spawn(exchange::run(Arc::clone(&exchange), exchange_listener, false));
         servers.spawn(exchange::run(Arc::clone(&exchange), tls_listener, true));
+        servers.spawn(graph::run(Arc::clone(&graph), graph_listener));
         Ok(Self {
             entra: Entra::new(entra, entra_address),
             exchange: Exchange::new(exchange, exchange_address, tls_address),
+            graph: Graph::new(graph, graph_address),
             clients,
             directory,
             events,
@@ -231,6 +252,11 @@ impl Lab {
     /// The submission server.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// Microsoft Graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// A certificate by which a connector may know a client, for this common name and these further
@@ -270,12 +296,14 @@ impl Lab {
         match order.fault {
             EitherFault::Entra(fault) => self.entra.misbehave_for(order.span, fault),
             EitherFault::Exchange(fault) => self.exchange.misbehave_for(order.span, fault),
+            EitherFault::Graph(fault) => self.graph.misbehave_for(order.span, fault),
         }
     }
 
-    /// Ends all misbehaviour of both.
+    /// Ends all misbehaviour of all.
     pub fn behave(&self) {
         self.entra.behave();
         self.exchange.behave();
+        self.graph.behave();
     }
 }

@@ -159,9 +159,17 @@ impl Entra {
     /// # Errors
     /// When there is no such app.
     pub fn claims(&self, client_id: &str) -> anyhow::Result<Claims> {
+        self.claims_for(client_id, EXCHANGE_AUDIENCE)
+    }
+
+    /// The same of a token for another audience, such as [`GRAPH_AUDIENCE`](crate::lab::GRAPH_AUDIENCE).
+    ///
+    /// # Errors
+    /// When there is no such app.
+    pub fn claims_for(&self, client_id: &str, audience: &str) -> anyhow::Result<Claims> {
         let directory = self.inner.directory.borrow();
         let app = directory.app(client_id).with_context(|| format!("the lab has no app {client_id}"))?;
-        Ok(Claims::of(&directory, app, EXCHANGE_AUDIENCE, Timestamp::now()))
+        Ok(Claims::of(&directory, app, audience, Timestamp::now()))
     }
 
     /// Makes a token without anybody having asked for one.

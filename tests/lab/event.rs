@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::lab::entra::TokenAnswer;
 use crate::lab::exchange::{Message, SignIn};
+use crate::lab::graph::GraphMessage;
 
 /// Something that happened in the lab.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub enum Event {
     SignedIn(Arc<SignIn>),
     /// Exchange took a message.
     MessageTaken(Arc<Message>),
+    /// Graph took a message.
+    MailSent(Arc<GraphMessage>),
 }
 
 impl fmt::Display for Event {
@@ -23,6 +26,7 @@ impl fmt::Display for Event {
             Self::TokenAnswered(answer) => answer.fmt(f),
             Self::SignedIn(sign_in) => sign_in.fmt(f),
             Self::MessageTaken(message) => message.fmt(f),
+            Self::MailSent(message) => message.fmt(f),
         }
     }
 }

@@ -6,7 +6,6 @@ mod attribution;
 mod command;
 mod fault;
 mod framing;
-mod header;
 mod kind;
 mod limits;
 mod message;

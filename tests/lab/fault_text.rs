@@ -1,5 +1,5 @@
 //! How a fault is written in one word, for the command line and the control endpoint:
-//! `[TIMES*]exchange:FAULT` or `[TIMES*]entra:FAULT`.
+//! `[TIMES*]exchange:FAULT`, `[TIMES*]graph:FAULT` or `[TIMES*]entra:FAULT`.
 
 use std::str::FromStr;
 
@@ -9,8 +9,9 @@ use crate::lab::authority::CertificateFault;
 use crate::lab::entra::EntraFault;
 use crate::lab::exchange::ExchangeFault;
 use crate::lab::faults::Span;
+use crate::lab::graph::GraphFault;
 
-/// A fault of either server with its span.
+/// A fault of any server with its span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultOrder {
     /// How long it lasts.
@@ -19,20 +20,22 @@ pub struct FaultOrder {
     pub fault: EitherFault,
 }
 
-/// A fault of one of the two servers.
+/// A fault of one of the servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EitherFault {
     /// Entra's.
     Entra(EntraFault),
     /// Exchange's.
     Exchange(ExchangeFault),
+    /// Graph's.
+    Graph(GraphFault),
 }
 
 /// Why a word is no fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFault {
-    /// Neither server is named.
-    #[error("a fault begins with entra: or exchange:")]
+    /// No server is named.
+    #[error("a fault begins with entra:, exchange: or graph:")]
     NoServer,
     /// No such fault.
     #[error(
@@ -49,6 +52,13 @@ pub enum BadFault {
          challenge, bare-auth, without=EXTENSION, recipient=ADDRESS:TEXT"
     )]
     UnknownToExchange,
+    /// No such fault.
+    #[error(
+        "graph knows answer=STEP:STATUS[:CODE[:SECONDS]], early=STEP:STATUS, drop=STEP, drop-answer=STEP, \
+         slow=STEP:TIME, hold=STEP, down, certificate=untrusted|wrong-name|expired; a step is one of \
+         send-mail, create, attach, session, upload, send, delete"
+    )]
+    UnknownToGraph,
     /// No such phase.
     #[error(
         "a phase is one of greeting, ehlo, starttls, handshake, ehlo-after-tls, auth, mail, rcpt, data, \
@@ -74,6 +84,7 @@ impl FromStr for FaultOrder {
         let fault = match text.split_once(':') {
             Some(("entra", fault)) => EitherFault::Entra(fault.parse()?),
             Some(("exchange", fault)) => EitherFault::Exchange(fault.parse()?),
+            Some(("graph", fault)) => EitherFault::Graph(fault.parse()?),
             Some(_) | None => return Err(BadFault::NoServer),
         };
         Ok(Self { span, fault })

@@ -1,4 +1,4 @@
-//! The program `lab`: starts both servers, says how to point things at them, and tells what
+//! The program `lab`: starts the servers, says how to point things at them, and tells what
 //! happens until it is stopped.
 
 mod control;
@@ -66,6 +66,7 @@ fn write_files(lab: &Lab, options: &Options, folder: &Path) -> anyhow::Result<()
     for (name, text) in [
         ("entra-ca.pem", lab.entra().ca_pem()),
         ("exchange-ca.pem", lab.exchange().ca_pem()),
+        ("graph-ca.pem", lab.graph().ca_pem()),
         ("objects.yaml", objects.as_str()),
     ] {
         let path = folder.join(name);
@@ -86,6 +87,7 @@ fn introduce(
         out,
         "# entra     {url} (also {by_ip}), authority {folder}/entra-ca.pem\n\
          # exchange  {host} port {port}, STARTTLS (port {tls_port}: TLS from the first octet), authority {folder}/exchange-ca.pem\n\
+         # graph     {graph}, authority {folder}/graph-ca.pem\n\
          # sidecar   mail-egress-sidecar run --config {folder}/sender.json --sender lab/billing\n\
          # objects   {folder}/objects.yaml, to point an operator here:\n\n{objects}\n\
          # control   curl http://{control}/ says what it can do, for example\n\
@@ -93,6 +95,7 @@ fn introduce(
          # ready; Ctrl-C ends it",
         url = lab.entra().url(),
         by_ip = lab.entra().url_by_ip(),
+        graph = lab.graph().url_by_ip(),
         host = options.advertised(),
         port = lab.exchange().address().port(),
         tls_port = lab.exchange().tls_address().port(),
@@ -133,7 +136,7 @@ mod tests {
     use super::*;
 
     async fn lab(arguments: &[&str]) -> (Lab, Options) {
-        let ports = ["lab", "--entra-port=0", "--exchange-port=0", "--control-port=0"];
+        let ports = ["lab", "--entra-port=0", "--exchange-port=0", "--graph-port=0", "--control-port=0"];
         let options = Options::try_parse_from(ports.iter().chain(arguments)).unwrap();
         (Lab::start(options.lab()).await.unwrap(), options)
     }

@@ -4,6 +4,7 @@ mod client;
 mod distance;
 mod entra;
 mod exchange_faults;
+mod graph;
 mod network;
 mod routes;
 mod sign_in;

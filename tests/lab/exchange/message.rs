@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::header;
+use crate::lab::header;
 
 /// An accepted message.
 #[derive(Clone, Debug)]

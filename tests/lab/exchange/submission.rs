@@ -1,10 +1,10 @@
 //! What Exchange looks at when a whole message is there.
 
-use super::header;
 use super::kind::Kind;
 use super::message::{Body, Envelope};
 use super::reply::{self, Host, Reply};
 use crate::lab::directory::Mailbox;
+use crate::lab::header;
 
 /// A message as it came.
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ GET    /messages       what Exchange took, as JSON
 GET    /messages/N     message N as it came
 GET    /counters       what was counted, as JSON
 GET    /transcripts    the last dialogues
-POST   /faults         misbehave: one [TIMES*]entra:FAULT or [TIMES*]exchange:FAULT a line
+POST   /faults         misbehave: one [TIMES*]entra:FAULT, [TIMES*]exchange:FAULT or [TIMES*]graph:FAULT a line
 DELETE /faults         behave
 ";
 
@@ -134,6 +134,8 @@ fn counters(lab: &Lab) -> Value {
         "misbehaved": counters.misbehaved,
         "plaintextSecretsSeen": counters.plaintext_secrets_seen,
         "violations": lab.exchange().violations(),
+        "graphRequests": lab.graph().counters().requests,
+        "graphMessages": lab.graph().messages().len(),
     })
 }
 

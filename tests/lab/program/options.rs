@@ -29,8 +29,8 @@ Examples:
 
 Everything here is made up and published: never use its secret, key or certificates elsewhere.";
 
-/// A stand-in for Entra's token endpoint and Exchange Online's submission server, which really
-/// checks tokens, keeps what it takes, and misbehaves when told to.
+/// A stand-in for Entra's token endpoint, Exchange Online's submission server and Microsoft Graph, which
+/// really checks tokens, keeps what it takes, and misbehaves when told to.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "lab", version, after_help = EXAMPLES)]
 pub struct Options {
@@ -49,6 +49,9 @@ pub struct Options {
     /// Port on which that server speaks TLS from the first octet; 0 for any.
     #[arg(long, env = "MAIL_EGRESS_LAB_EXCHANGE_TLS_PORT", default_value_t = 0)]
     pub exchange_tls_port: u16,
+    /// Port of Microsoft Graph (HTTPS); 0 for any.
+    #[arg(long, env = "MAIL_EGRESS_LAB_GRAPH_PORT", default_value_t = 8444)]
+    pub graph_port: u16,
     /// Port of the control endpoint (HTTP, on 127.0.0.1 only); 0 for any.
     #[arg(long, env = "MAIL_EGRESS_LAB_CONTROL_PORT", default_value_t = 8025)]
     pub control_port: u16,
@@ -77,7 +80,7 @@ pub struct Options {
     #[arg(
         long = "fault",
         value_name = "FAULT",
-        help = "Misbehave: [TIMES*]entra:FAULT or [TIMES*]exchange:FAULT; a wrong one lists them all. Repeat for more"
+        help = "Misbehave: [TIMES*]entra:FAULT, [TIMES*]exchange:FAULT or [TIMES*]graph:FAULT; a wrong one lists them all. Repeat for more"
     )]
     pub faults: Vec<FaultOrder>,
 }
@@ -102,6 +105,7 @@ impl Options {
             entra_port: self.entra_port,
             exchange_port: self.exchange_port,
             exchange_tls_port: self.exchange_tls_port,
+            graph_port: self.graph_port,
             more_names: vec![self.advertised()],
             limits: if self.no_limits { Limits::lifted() } else { Limits::default() },
             ..LabOptions::default()

@@ -210,7 +210,16 @@ pub(super) async fn post(lab: &Lab, path: &str, form: &str) -> anyhow::Result<An
         .header("host", "login.lab.test")
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form.to_owned())?;
-    let answer = exchange(lab.entra().address(), lab.entra().ca_pem(), request).await?;
+    ask(lab.entra().address(), lab.entra().ca_pem(), request).await
+}
+
+/// Sends one request on a connection of its own.
+pub(super) async fn ask(
+    address: SocketAddr,
+    ca_pem: &str,
+    request: hyper::Request<String>,
+) -> anyhow::Result<Answer> {
+    let answer = exchange(address, ca_pem, request).await?;
     let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (status, retry_after) = (answer.status().as_u16(), header("retry-after"));
     let content_type = header("content-type").unwrap_or_default();
@@ -230,7 +239,7 @@ async fn exchange(
     request: hyper::Request<String>,
 ) -> anyhow::Result<hyper::Response<hyper::body::Incoming>> {
     let stream = TcpStream::connect(address).await?;
-    let stream = connector(ca_pem).connect(ServerName::try_from("login.lab.test")?, stream).await?;
+    let stream = connector(ca_pem).connect(ServerName::from(address.ip()), stream).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender.send_request(request).await?)
