@@ -1,5 +1,7 @@
 //! The command line: what a person or a pod template can say to the program.
 
+mod names;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,6 +10,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mail_egress_config::SenderRef;
 use mail_egress_smtp::Address;
+
+pub use names::{NameServer, Names};
 
 /// Sends an app's mail from localhost on through Microsoft 365.
 ///
@@ -103,6 +107,10 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_AUTH_DIR", value_name = "PATH")]
     pub auth_dir: Option<PathBuf>,
 
+    /// Who is asked for names.
+    #[command(flatten)]
+    pub names: Names,
+
     /// The port for SMTP on 127.0.0.1 and, where there is IPv6, on ::1; 0 takes a free one
     #[arg(long, env = "MAIL_EGRESS_SMTP_PORT", value_name = "PORT", default_value_t = 2525)]
     pub smtp_port: u16,
@@ -193,6 +201,10 @@ pub struct CheckArgs {
     /// The MailSender that the file is to be for; what the file says where it is not given
     #[arg(long, env = "MAIL_EGRESS_SENDER", value_name = "NAMESPACE/NAME")]
     pub sender: Option<SenderRef>,
+
+    /// Who is asked for names, as of `run`.
+    #[command(flatten)]
+    pub names: Names,
 
     /// Send a test message to this address; without it, nothing is sent
     #[arg(long, value_name = "ADDRESS")]

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mail_egress_config::{Login, Security, SenderRef, SmtpRoute, Token, TokenSource};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
+use mail_egress_entra::dial::Resolver;
+use mail_egress_entra::fault::Fault;
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
@@ -52,6 +54,7 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
     let Configured { loaded, way, relay, tls } = configured;
     report.add(Kind::Configuration, began, described(loaded, relay, args));
 
+    let resolver = args.names.resolver();
     let began = Instant::now();
     let (login, explained) = if !way.route.uses_token() {
         let why = match relay.login {
@@ -61,7 +64,7 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
         report.add(Kind::Token, began, Finding::skipped(why));
         (Some(clearance::login(relay, loaded, None)), None)
     } else {
-        match token(loaded, way, &loaded.file.sender).await {
+        match token(loaded, way, &resolver).await {
             Ok(token) => {
                 let source = loaded.file.token_source.as_ref();
                 let (value, end) = (token.value.expose_secret(), token.expires_at);
@@ -80,7 +83,7 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
     };
     let (mailbox, test) = (&loaded.mailbox, args.send_test_message_to.as_ref());
     let proxy = way.proxy.as_ref().ok().and_then(Option::as_ref);
-    let way = Way { route: relay, proxy, tls, mailbox, login, token: explained, test };
+    let way = Way { route: relay, resolver: &resolver, proxy, tls, mailbox, login, token: explained, test };
     // `None`: it ended early, and the step that failed has said so
     let _ = relay::walk(&way, report).await;
 }
@@ -170,14 +173,18 @@ fn told(token: &Explained) -> Finding {
 }
 
 /// The token as the sidecar would have it, asked for where the file says so.
-async fn token(loaded: &Loaded, way: &loaded::Way, sender: &SenderRef) -> Result<Token, Diagnosis> {
+async fn token(
+    loaded: &Loaded,
+    way: &loaded::Way,
+    resolver: &Result<Resolver, Fault>,
+) -> Result<Token, Diagnosis> {
     match &loaded.file.token_source {
         Some(TokenSource::Entra(source)) => {
-            let token = tokens::once(source).await.map_err(clearance::own_words)?;
+            let token = tokens::once(source, resolver).await.map_err(clearance::own_words)?;
             let addressed = claims::addressed(token.value.expose_secret());
             addressed.and_then(|it| it.misplaced(&way.route)).map_or(Ok(token), Err)
         }
-        None => clearance::token_of_file(way, sender, Timestamp::now()).cloned(),
+        None => clearance::token_of_file(way, &loaded.file.sender, Timestamp::now()).cloned(),
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_egress_config::Limits;
+use mail_egress_entra::dial::Resolver;
+use mail_egress_entra::fault::Fault;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -42,6 +44,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Sidecar {
     submissions: Arc<Submissions>,
+    resolver: Result<Resolver, Fault>,
     follower: Follower,
     publish: watch::Sender<Current>,
     start: DrainStart,
@@ -78,6 +81,7 @@ impl Sidecar {
         let admin = listen::admin(args.admin_address).await?;
         let queue = Queue::new(spool::Settings::of(args));
         queue.open().await;
+        let resolver = args.names.resolver();
         let submissions = Arc::new(Submissions {
             sender: args.sender.clone(),
             login: args.auth_dir.clone().map(Login::new),
@@ -86,13 +90,13 @@ impl Sidecar {
             store,
             gate: Gate::new(Limits::EXCHANGE_ONLINE),
             queue,
-            upstream: Upstream::new(metrics, drain.clone()),
+            upstream: Upstream::new(resolver.clone(), metrics, drain.clone()),
             drain,
             ids: QueueIds::default(),
         });
         let places = Arc::new(Semaphore::new(usize::try_from(args.max_sessions).unwrap_or(usize::MAX)));
         let drain_timeout = args.drain_timeout.0;
-        Ok(Self { submissions, follower, publish, start, smtp, admin, places, drain_timeout })
+        Ok(Self { submissions, resolver, follower, publish, start, smtp, admin, places, drain_timeout })
     }
 
     /// Where the app is to send to: 127.0.0.1 first, then ::1 where there is one.
@@ -109,13 +113,15 @@ impl Sidecar {
 
     /// Serves until `stop` is done, then takes nothing new and finishes what is in hand.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Ended {
-        let Self { submissions, follower, publish, start, smtp, admin, places, drain_timeout } = self;
+        let Self { submissions, resolver, follower, publish, start, smtp, admin, places, drain_timeout } =
+            self;
         let report = {
             let (metrics, sender) = (Arc::clone(&submissions.metrics), submissions.sender.clone());
             move |seen: &Seen, current: &Current| announce::change(&metrics, &sender, seen, current)
         };
         let keeping = tokio::spawn(tokens::keep(
             follower.tokens().clone(),
+            resolver,
             publish.clone(),
             Arc::clone(&submissions.metrics),
         ));

@@ -113,10 +113,10 @@ pub struct Undotted {
 }
 
 impl Upstream {
-    /// Nothing is dialled yet.
+    /// Nothing is dialled yet. Without a resolver, every attempt to dial says why there is none.
     #[must_use]
-    pub fn new(metrics: Arc<Metrics>, drain: Drain) -> Self {
-        Self { resolver: Resolver::system(), pool: Pool::new(Arc::clone(&metrics)), metrics, drain }
+    pub fn new(resolver: Result<Resolver, Fault>, metrics: Arc<Metrics>, drain: Drain) -> Self {
+        Self { resolver, pool: Pool::new(Arc::clone(&metrics)), metrics, drain }
     }
 
     /// Looks after the warm connections until the drain begins: closes those that have waited long

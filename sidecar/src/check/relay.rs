@@ -48,6 +48,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// What the way is.
 pub(super) struct Way<'a> {
     pub(super) route: &'a SmtpRoute,
+    pub(super) resolver: &'a Result<Resolver, Fault>,
     pub(super) proxy: Option<&'a Proxy>,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) mailbox: &'a Address,
@@ -73,17 +74,17 @@ pub(super) async fn walk(way: &Way<'_>, report: &mut Report<'_>) -> Option<()> {
         // the name is the proxy's to resolve
         Some(proxy) => {
             if way.route.mx {
-                peer.host = exchanger(&peer, report).await?;
+                peer.host = exchanger(way, &peer, report).await?;
             } else {
                 report.add(Kind::Dns, Instant::now(), Finding::skipped("the proxy resolves the name"));
             }
-            connect_by(proxy, &peer, report).await?
+            connect_by(way, proxy, &peer, report).await?
         }
         None => {
             if way.route.mx {
-                peer.host = exchanger(&peer, report).await?;
+                peer.host = exchanger(way, &peer, report).await?;
             }
-            let addresses = name(&peer, report).await?;
+            let addresses = name(way, &peer, report).await?;
             connect(&peer, &addresses, report).await?
         }
     };
@@ -128,10 +129,10 @@ async fn signed_in<S: Octets>(
     }
 }
 
-async fn name(peer: &Peer, report: &mut Report<'_>) -> Option<Vec<SocketAddr>> {
+async fn name(way: &Way<'_>, peer: &Peer, report: &mut Report<'_>) -> Option<Vec<SocketAddr>> {
     let began = Instant::now();
     let found = async {
-        let resolver = Resolver::system()?;
+        let resolver = way.resolver.as_ref().map_err(Fault::clone)?;
         Deadline::after(NAME_TIME).bound(Reaching::Name, resolver.addresses(peer)).await
     };
     report.settle(Kind::Dns, began, found.await.map_err(|fault| of_fault(&fault, peer)), |addresses| {
@@ -144,19 +145,23 @@ async fn name(peer: &Peer, report: &mut Report<'_>) -> Option<Vec<SocketAddr>> {
 }
 
 /// The MX of the route's domain.
-async fn exchanger(domain: &Peer, report: &mut Report<'_>) -> Option<String> {
+async fn exchanger(way: &Way<'_>, domain: &Peer, report: &mut Report<'_>) -> Option<String> {
     let began = Instant::now();
-    let found = async { relay_of(&Resolver::system()?, &domain.host, Deadline::after(NAME_TIME)).await };
+    let found = async {
+        let resolver = way.resolver.as_ref().map_err(Fault::clone)?;
+        relay_of(resolver, &domain.host, Deadline::after(NAME_TIME)).await
+    };
     let found = found.await.map_err(|fault| of_fault(&fault, domain));
     report.settle(Kind::Mx, began, found, |host| {
         Finding::ok(format!("Microsoft takes the mail of {} at {host}", domain.host))
     })
 }
 
-async fn connect_by(proxy: &Proxy, peer: &Peer, report: &mut Report<'_>) -> Option<TcpStream> {
+async fn connect_by(way: &Way<'_>, proxy: &Proxy, peer: &Peer, report: &mut Report<'_>) -> Option<TcpStream> {
     let began = Instant::now();
     let dialling = async {
-        connect_through(&Resolver::system()?, peer, Some(proxy), Deadline::after(CONNECT_TIME)).await
+        let resolver = way.resolver.as_ref().map_err(Fault::clone)?;
+        connect_through(resolver, peer, Some(proxy), Deadline::after(CONNECT_TIME)).await
     };
     let stream = dialling.await.map_err(|fault| of_fault(&fault, peer));
     report.settle(Kind::Tcp, began, stream, |_| Finding::ok(format!("connected through {proxy}")))

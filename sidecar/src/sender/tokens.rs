@@ -91,8 +91,12 @@ fn source(current: &Current) -> Option<EntraSource> {
 
 /// Asks for the tokens of whatever source is in force, until dropped. Who listens to `publish` is
 /// woken when an answer has come.
-pub async fn keep(tokens: Tokens, publish: watch::Sender<Current>, metrics: Arc<Metrics>) {
-    let resolver = Resolver::system();
+pub async fn keep(
+    tokens: Tokens,
+    resolver: Result<Resolver, Fault>,
+    publish: watch::Sender<Current>,
+    metrics: Arc<Metrics>,
+) {
     let mut current = publish.subscribe();
     loop {
         let source = source(&current.borrow_and_update());
@@ -159,9 +163,12 @@ async fn ask(
 }
 
 /// Asks for a token now, whatever was asked before, and keeps nothing.
-pub(crate) async fn once(source: &EntraSource) -> Result<FileToken, Diagnosis> {
+pub(crate) async fn once(
+    source: &EntraSource,
+    resolver: &Result<Resolver, Fault>,
+) -> Result<FileToken, Diagnosis> {
     let secret = credential(source)?;
-    let answer = fetch(&Resolver::system(), &request(source, secret), Timestamp::now()).await;
+    let answer = fetch(resolver, &request(source, secret), Timestamp::now()).await;
     let token = answer.map_err(|error| error.diagnosis)?;
     Ok(FileToken { value: token.value, expires_at: token.expires_at })
 }
