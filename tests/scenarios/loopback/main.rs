@@ -4,6 +4,7 @@ mod check;
 mod configuration;
 mod content;
 mod delivery;
+mod direct_send;
 mod faults;
 mod kills;
 mod lifecycle;
