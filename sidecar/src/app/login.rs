@@ -13,6 +13,9 @@ use tokio::time::{sleep, timeout};
 use crate::message::refusal::Refusal;
 use crate::sender::tokens::secret_file;
 
+/// Longest user name or password that is compared, in octets.
+const LONGEST: u64 = 4 * 1024;
+
 /// What a wrong password costs, and all other logins with it: at most five guesses a second, from
 /// however many connections.
 const PENALTY: Duration = Duration::from_millis(200);
@@ -58,7 +61,7 @@ fn same(one: &SecretString, other: &SecretString) -> subtle::Choice {
 
 fn read(folder: &Path, name: &str) -> Result<SecretString, Refusal> {
     let path = folder.join(name);
-    secret_file::text(&path).map_err(|what| {
+    secret_file::line(&path, LONGEST).map_err(|what| {
         local(reason::APP_LOGIN_UNREADABLE).with_words(&format!("{} {what}", path.display())).into()
     })
 }

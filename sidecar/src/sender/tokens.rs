@@ -3,6 +3,7 @@
 //! [`Tokens`] answers at once, from memory; [`keep`] asks in the background, one request at a time.
 //! What is decided lies in `kept` and `mail_egress_entra::schedule`.
 
+mod credential;
 mod kept;
 pub(crate) mod secret_file;
 
@@ -10,12 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mail_egress_config::{CredentialFile, EntraSource, Route, State, Token as FileToken, TokenSource};
-use mail_egress_diagnosis::{Diagnosis, local, reason};
+use mail_egress_config::{EntraSource, Route, State, Token as FileToken, TokenSource};
+use mail_egress_diagnosis::Diagnosis;
 use mail_egress_entra::dial::{Proxies, Resolver};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_entra::schedule::Next;
-use mail_egress_entra::{Credential, Endpoint, Limits, TokenClient, TokenError, TokenRequest};
+use mail_egress_entra::{Credential, Endpoint, Granted, Limits, TokenClient, TokenError, TokenRequest};
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -121,7 +122,7 @@ pub async fn keep(
     }
 }
 
-/// What is to be asked now; the secret is read anew, and dropped where nothing is asked.
+/// What is to be asked now; the credential is read anew, and dropped where nothing is asked.
 fn step(tokens: &Tokens, source: Option<&EntraSource>) -> Option<(TokenRequest, kept::Asked)> {
     let now = Timestamp::now();
     let mut kept = lock(&tokens.0.kept);
@@ -129,11 +130,15 @@ fn step(tokens: &Tokens, source: Option<&EntraSource>) -> Option<(TokenRequest, 
         kept.want(None);
         return None;
     };
-    let secret = credential(source);
-    kept.want(Some((source, secret.as_ref().map_err(Diagnosis::clone))));
-    match (kept.next(now), secret) {
-        (Some(Next::Ask), Ok(secret)) => Some((request(source, secret), kept.asking(now)?)),
-        (Some(Next::Ask | Next::Wait(_)) | None, _) => None,
+    let read = credential::read(source);
+    kept.want(Some((source, read.as_ref().map(credential::mark).map_err(Diagnosis::clone))));
+    let mut credential = read.ok()?;
+    if let (Credential::RefreshToken { token, .. }, Some(successor)) = (&mut credential, kept.successor()) {
+        *token = successor.clone();
+    }
+    match kept.next(now) {
+        Some(Next::Ask) => Some((request(source, credential), kept.asking(now)?)),
+        Some(Next::Wait(_)) | None => None,
     }
 }
 
@@ -147,7 +152,7 @@ async fn ask(
     let at = Timestamp::now();
     let answer = fetch(resolver, request, at).await;
     match &answer {
-        Ok(token) => tracing::info!(expires_at = %token.expires_at, "token obtained"),
+        Ok(granted) => tracing::info!(expires_at = %granted.token.expires_at, "token obtained"),
         Err(error) => {
             let trace = error.trace.as_ref();
             tracing::warn!(
@@ -167,9 +172,9 @@ pub(crate) async fn once(
     source: &EntraSource,
     resolver: &Result<Resolver, Fault>,
 ) -> Result<FileToken, Diagnosis> {
-    let secret = credential(source)?;
-    let answer = fetch(resolver, &request(source, secret), Timestamp::now()).await;
-    let token = answer.map_err(|error| error.diagnosis)?;
+    let credential = credential::read(source)?;
+    let answer = fetch(resolver, &request(source, credential), Timestamp::now()).await;
+    let token = answer.map_err(|error| error.diagnosis)?.token;
     Ok(FileToken { value: token.value, expires_at: token.expires_at })
 }
 
@@ -178,12 +183,11 @@ async fn fetch(
     resolver: &Result<Resolver, Fault>,
     request: &TokenRequest,
     now: Timestamp,
-) -> Result<mail_egress_entra::Token, TokenError> {
+) -> Result<Granted, TokenError> {
     match resolver {
         Ok(resolver) => {
             let client = TokenClient::new(resolver.clone(), Limits::default());
-            let granted = client.through(Proxies::of_environment()).request(request, now).await?;
-            Ok(granted.token)
+            client.through(Proxies::of_environment()).request(request, now).await
         }
         Err(fault) => {
             let host = match &request.endpoint {
@@ -199,25 +203,12 @@ async fn fetch(
     }
 }
 
-/// The credential, read anew.
-fn credential(source: &EntraSource) -> Result<SecretString, Diagnosis> {
-    match source.credential() {
-        Some(CredentialFile::ClientSecret(path)) => secret_file::read(path),
-        Some(
-            CredentialFile::Certificate(_)
-            | CredentialFile::FederatedToken(_)
-            | CredentialFile::RefreshToken(_),
-        )
-        | None => Err(local(reason::CREDENTIAL_NOT_SUPPORTED)),
-    }
-}
-
-fn request(source: &EntraSource, secret: SecretString) -> TokenRequest {
+fn request(source: &EntraSource, credential: Credential) -> TokenRequest {
     TokenRequest {
         endpoint: Endpoint::Entra { login_url: source.login_url.clone(), tenant: source.tenant.clone() },
         client_id: source.client_id.clone(),
         scope: source.scope.clone(),
-        credential: Credential::ClientSecret(secret),
+        credential,
         ca_bundle: source.ca_bundle.clone(),
     }
 }

@@ -86,7 +86,15 @@ fn check_source(source: &TokenSource) -> Result<(), ReadError> {
     if !name(&entra.client_id) {
         return Err(field("tokenSource.entra.clientID", "not an id"));
     }
-    if !name(&entra.scope) {
+    // RFC 6749 section 3.3: several only where a user has consented to them
+    let scopes: Vec<_> = entra.scope.split(' ').collect();
+    if !scopes.iter().all(|scope| name(scope)) || scopes.len() > 8 {
+        return Err(field(
+            "tokenSource.entra.scope",
+            "not one to eight scopes, with a space between each two",
+        ));
+    }
+    if scopes.len() > 1 && entra.refresh_token_file.is_none() {
         return Err(field("tokenSource.entra.scope", "not one scope"));
     }
     if entra.credential().is_none() {

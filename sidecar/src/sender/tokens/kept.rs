@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use mail_egress_config::{EntraSource, Route};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::schedule::{Failed, Life, Next, schedule};
-use mail_egress_entra::{Retry, Token, TokenError};
+use mail_egress_entra::{Granted, Retry, Token, TokenError};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::credential::Mark;
 use crate::sender::claims::{self, Addressed};
 
 /// Between two requests that a refused token gave rise to: Entra takes more for a loop (AADSTS50196).
@@ -32,6 +33,8 @@ pub(super) struct Kept {
     addressed: Option<Addressed>,
     failed: Option<(Failed, Diagnosis)>,
     unusable: Option<Diagnosis>,
+    /// The refresh token that is shown in place of the one that is wanted.
+    successor: Option<SecretString>,
     /// When the relay's refusal of the held token lets us ask for another.
     renewal: Option<Timestamp>,
     last_by_refusal: Option<Timestamp>,
@@ -41,8 +44,8 @@ pub(super) struct Kept {
 impl Kept {
     /// What is wanted now; `None` for the source where the file names none. Another source forgets
     /// all; another secret is tried at once, unless Entra has asked us to wait.
-    pub(super) fn want(&mut self, wanted: Option<(&EntraSource, Result<&SecretString, Diagnosis>)>) {
-        let Some((source, secret)) = wanted else {
+    pub(super) fn want(&mut self, wanted: Option<(&EntraSource, Result<Mark<'_>, Diagnosis>)>) {
+        let Some((source, credential)) = wanted else {
             *self = Self {
                 hasher: self.hasher.clone(),
                 last_by_refusal: self.last_by_refusal,
@@ -55,12 +58,13 @@ impl Kept {
         if known.is_some_and(|known| known != identity) {
             (self.held, self.failed, self.renewal) = (None, None, None);
         }
-        let (with, unusable) = match secret {
-            Ok(secret) => (self.hasher.hash_one((secret.expose_secret(), &source.ca_bundle)), None),
+        let (with, unusable) = match credential {
+            Ok(mark) => (self.hasher.hash_one((mark, &source.ca_bundle)), None),
             Err(why) => (0, Some(why)),
         };
         let asked = Asked { identity, with };
         if self.wanted != Some(asked) {
+            self.successor = None;
             let waits = |(failed, _): &(Failed, Diagnosis)| matches!(failed.retry, Retry::After(_));
             self.failed = self.failed.take().filter(waits);
         }
@@ -82,6 +86,11 @@ impl Kept {
         Some(schedule(now, life, failed, spread))
     }
 
+    /// The refresh token that has come in place of the one that is wanted, if one has.
+    pub(super) fn successor(&self) -> Option<&SecretString> {
+        self.successor.as_ref()
+    }
+
     /// The request that is under way.
     pub(super) fn asking(&mut self, now: Timestamp) -> Option<Asked> {
         if self.renewal.take_if(|due| *due <= now).is_some() {
@@ -94,7 +103,7 @@ impl Kept {
     pub(super) fn answer(
         &mut self,
         asked: Asked,
-        answer: Result<Token, TokenError>,
+        answer: Result<Granted, TokenError>,
         at: Timestamp,
         now: Timestamp,
     ) {
@@ -103,11 +112,18 @@ impl Kept {
             return;
         }
         match answer {
-            Ok(token) => {
+            Ok(Granted { token, refresh_token }) => {
                 self.addressed = claims::addressed(token.value.expose_secret());
                 (self.held, self.failed) = (Some((token, at, asked)), None);
+                if self.wanted == Some(asked) && refresh_token.is_some() {
+                    self.successor = refresh_token;
+                }
             }
             Err(error) => {
+                if error.retry == Retry::WhenMended {
+                    // the one in the file may be better than what came of it
+                    self.successor = None;
+                }
                 let times = self.failed.as_ref().map_or(0, |(failed, _)| failed.times).saturating_add(1);
                 self.failed = Some((Failed { times, at: now, retry: error.retry }, error.diagnosis));
             }

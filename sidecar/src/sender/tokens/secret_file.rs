@@ -5,56 +5,47 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use mail_egress_diagnosis::{Diagnosis, local, reason};
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
-/// Longest file that is read, in octets; Entra's secrets have 40.
-const LIMIT: u64 = 4 * 1024;
-
-/// The client secret. The error names field and path, and nothing of the content.
-pub(super) fn read(path: &Path) -> Result<SecretString, Diagnosis> {
-    text(path).map_err(|what| invalid(path, &what))
-}
+/// Longest secret on one line, in octets: Entra's client secrets have 40, its refresh tokens 2,000.
+pub(super) const LINE: u64 = 16 * 1024;
+/// Longest PEM text, in octets.
+pub(super) const PEM: u64 = 128 * 1024;
 
 /// One line of text, without the line end that `echo` and editors leave behind. The error says what is
 /// wrong with the file, and nothing of the content.
-pub(crate) fn text(path: &Path) -> Result<SecretString, String> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {}", error.kind()))?;
-    if bytes.len() as u64 > LIMIT {
-        return Err("is longer than 4 KiB".to_owned());
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "is no text")?;
-    match text.trim_end_matches(['\r', '\n']) {
+pub(crate) fn line(path: &Path, most: u64) -> Result<SecretString, String> {
+    let text = text(path, most)?;
+    match text.expose_secret().trim_end_matches(['\r', '\n']) {
         "" => Err("is empty".to_owned()),
         text if text.chars().any(char::is_control) => Err("has more than one line".to_owned()),
         text => Ok(SecretString::from(text)),
     }
 }
 
-fn invalid(path: &Path, what: &str) -> Diagnosis {
-    let path = path.display();
-    local(reason::CREDENTIAL_INVALID)
-        .with_cause(&format!("tokenSource.entra.clientSecretFile: {path} {what}"))
-        .with_fix(&format!(
-            "write the client secret's value (not its ID), as text, into {path}, and let the sidecar read it"
-        ))
+/// The whole text, at most so many octets.
+pub(super) fn text(path: &Path, most: u64) -> Result<SecretString, String> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is longer than {} KiB", most / 1024));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| "is no text")?;
+    Ok(SecretString::from(text))
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn of(content: &[u8]) -> Result<String, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, content).unwrap();
-        read(&path).map(|it| it.expose_secret().to_owned()).map_err(|error| error.sentence())
+        line(&path, 4 * 1024).map(|it| it.expose_secret().to_owned())
     }
 
     #[test]
@@ -63,13 +54,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_field_and_path_and_without_the_content() {
-        for content in [&b""[..], b"\n", b"s3cr\net", b"s3cr\xff", &[b's'; 5000]] {
-            let sentence = of(content).unwrap_err();
-            assert!(sentence.starts_with("tokenSource.entra.clientSecretFile: /"), "{sentence}");
-            assert!(!sentence.contains("s3cr"), "{sentence}");
+    fn what_is_wrong_is_said_without_the_content() {
+        for (content, said) in [
+            (&b""[..], "is empty"),
+            (b"\n", "is empty"),
+            (b"s3cr\net", "has more than one line"),
+            (b"s3cr\xff", "is no text"),
+            (&[b's'; 5000], "is longer than 4 KiB"),
+        ] {
+            assert_eq!(of(content).unwrap_err(), said);
         }
-        let missing = read(Path::new("/no/such/file")).unwrap_err().sentence();
-        assert!(missing.contains("/no/such/file cannot be read"), "{missing}");
+        let missing = line(Path::new("/no/such/file"), LINE).unwrap_err();
+        assert!(missing.starts_with("cannot be read: "), "{missing}");
     }
 }

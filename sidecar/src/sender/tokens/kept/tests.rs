@@ -20,18 +20,18 @@ fn source(tenant: &str) -> EntraSource {
 }
 
 fn want(kept: &mut Kept, tenant: &str, secret: &str) {
-    kept.want(Some((&source(tenant), Ok(&secret.into()))));
+    kept.want(Some((&source(tenant), Ok(Mark(vec![secret])))));
 }
 
-fn token(value: &str, end: i64) -> Result<Token, TokenError> {
-    Ok(Token { value: value.into(), expires_at: at(end) })
+fn token(value: &str, end: i64) -> Result<Granted, TokenError> {
+    Ok(Granted { token: Token { value: value.into(), expires_at: at(end) }, refresh_token: None })
 }
 
-fn error(reason: &'static str, retry: Retry) -> Result<Token, TokenError> {
+fn error(reason: &'static str, retry: Retry) -> Result<Granted, TokenError> {
     Err(TokenError { diagnosis: local(reason), retry, trace: None })
 }
 
-fn answer(kept: &mut Kept, answer: Result<Token, TokenError>, minute: i64) {
+fn answer(kept: &mut Kept, answer: Result<Granted, TokenError>, minute: i64) {
     let asked = kept.asking(at(minute)).unwrap();
     kept.answer(asked, answer, at(minute), at(minute));
 }
@@ -111,4 +111,25 @@ fn a_refused_token_is_replaced_at_once_and_then_at_most_every_five_minutes() {
     answer(&mut kept, token("two", 61), 1);
     kept.refused(at(2));
     assert_eq!((asks(&kept, 2), asks(&kept, 5), asks(&kept, 6)), (false, false, true));
+}
+
+#[test]
+fn a_refresh_token_is_followed_by_its_successor_until_another_is_wanted() {
+    let shown = |kept: &Kept| kept.successor().map(|it| it.expose_secret().to_owned());
+    let mut kept = Kept::default();
+    want(&mut kept, "t", "first");
+    let granted =
+        |successor: &str| token("a", 60).map(|it| Granted { refresh_token: Some(successor.into()), ..it });
+    answer(&mut kept, granted("second"), 0);
+    assert_eq!(shown(&kept).as_deref(), Some("second"));
+    want(&mut kept, "t", "first");
+    answer(&mut kept, token("b", 90), 30);
+    assert_eq!(shown(&kept).as_deref(), Some("second"), "an answer without one changes nothing");
+    answer(&mut kept, error("EntraTimeout", Retry::Backoff), 60);
+    assert_eq!(shown(&kept).as_deref(), Some("second"));
+    answer(&mut kept, error("RefreshTokenDead", Retry::WhenMended), 70);
+    assert_eq!(shown(&kept), None, "then the one in the file is tried");
+    answer(&mut kept, granted("third"), 80);
+    want(&mut kept, "t", "anew");
+    assert_eq!(shown(&kept), None);
 }
