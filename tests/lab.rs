@@ -23,6 +23,7 @@ mod fault_text;
 mod faults;
 mod graph;
 mod header;
+mod issuer;
 mod listen;
 mod name_server;
 pub mod program;
@@ -41,9 +42,10 @@ use tokio::task::JoinSet;
 
 pub use authority::{CertificateFault, ClientCertificate};
 pub use directory::{
-    App, AppSecret, Communication, Directory, InboundConnector, Mailbox, Organization, Tenant,
+    App, AppSecret, Communication, Directory, FederatedCredential, InboundConnector, IssuerKey, Mailbox,
+    Organization, Tenant,
 };
-pub use entra::{BadAnswer, Entra, EntraFault, TokenAnswer, TokenOutcome};
+pub use entra::{BadAnswer, Entra, EntraFault, Shown, TokenAnswer, TokenOutcome};
 pub use event::Event;
 pub use exchange::{
     Act, Body, Counters, Envelope, Exchange, ExchangeFault, Kind, Limits, Line, Message, Phase, Recipient,
@@ -52,9 +54,12 @@ pub use exchange::{
 pub use fault_text::{BadFault, EitherFault, FaultOrder};
 pub use faults::Span;
 pub use graph::{Attachment, Draft, Graph, GraphAct, GraphCounters, GraphFault, GraphMessage, Step};
+pub use issuer::{FEDERATED_AUDIENCE, TokenIssuer, application_certificate};
 pub use name_server::{Entry, NameFault, NameServer};
 pub use proxy::{Asked, Proxy, ProxyFault, ProxyKind};
-pub use token::{Claims, EXCHANGE_AUDIENCE, Form, GRAPH_AUDIENCE, Invalid};
+pub use token::{
+    CONSUMERS_TENANT, Claims, EXCHANGE_AUDIENCE, Form, GRAPH_AUDIENCE, Invalid, OUTLOOK_AUDIENCE,
+};
 
 /// The tenant of a lab that was told nothing else.
 pub const DEFAULT_TENANT: &str = "contoso.example";
@@ -196,6 +201,7 @@ impl Lab {
             events: events.clone(),
             faults: faults::Faults::new(),
             seen: watch::Sender::new(Vec::new()),
+            grants: entra::Grants::new(),
         });
         let certificates = authority::Certificates::asking(
             &asking,

@@ -7,7 +7,7 @@ mod registration;
 use secrecy::SecretString;
 
 pub use organization::{Communication, InboundConnector, Organization};
-pub use registration::{App, AppSecret};
+pub use registration::{App, AppSecret, FederatedCredential, IssuerKey};
 
 /// Everything that Entra and Exchange know of the tenant.
 #[derive(Clone, Debug)]

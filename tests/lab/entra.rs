@@ -2,7 +2,11 @@
 
 mod aadsts;
 mod answer;
+mod assertion;
 mod fault;
+mod grants;
+mod judge;
+mod people;
 mod request;
 mod serve;
 
@@ -22,6 +26,7 @@ use super::event::Event;
 use super::faults::{Faults, Span};
 use super::token::{Claims, EXCHANGE_AUDIENCE, Form, Mint};
 pub use fault::{BadAnswer, EntraFault};
+pub(super) use grants::Grants;
 pub(super) use serve::run;
 
 /// The lab's Entra, as a test holds it.
@@ -39,6 +44,7 @@ pub(super) struct Inner {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) faults: Faults<EntraFault>,
     pub(super) seen: watch::Sender<Vec<Arc<TokenAnswer>>>,
+    pub(super) grants: Grants,
 }
 
 /// One request of the token endpoint and what became of it.
@@ -50,10 +56,27 @@ pub struct TokenAnswer {
     pub tenant: String,
     /// The client id, if the form could be read.
     pub client_id: Option<String>,
-    /// The scope, if the form could be read.
+    /// The scope, if the form could be read and has one.
     pub scope: Option<String>,
+    /// What the token was given for; none where it was refused.
+    pub shown: Option<Shown>,
     /// What was answered.
     pub outcome: TokenOutcome,
+}
+
+/// What a client has shown for its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A client secret.
+    Secret,
+    /// An assertion that a certificate of the app signed.
+    Certificate,
+    /// A foreign token.
+    Federated,
+    /// A refresh token.
+    RefreshToken,
+    /// A code with which somebody has signed in.
+    DeviceCode,
 }
 
 /// What was answered to a token request.

@@ -1,11 +1,14 @@
 //! The lab, looked at from outside: over TCP and TLS, by clients that know nothing of its code.
 
 mod client;
+mod credentials;
 mod distance;
 mod entra;
 mod exchange_faults;
 mod graph;
 mod network;
+mod people;
+mod proof;
 mod routes;
 mod sign_in;
 mod submission;

@@ -16,11 +16,15 @@ pub(super) use jwt::SigningKey;
 
 /// The audience of tokens for Exchange Online.
 pub const EXCHANGE_AUDIENCE: &str = "https://outlook.office365.com";
+/// Exchange's other name, which the scopes of people have (`https://outlook.office.com/SMTP.Send`).
+pub const OUTLOOK_AUDIENCE: &str = "https://outlook.office.com";
+/// The tenant of personal accounts, the `tid` of their tokens.
+pub const CONSUMERS_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 /// The audience of tokens for Microsoft Graph.
 pub const GRAPH_AUDIENCE: &str = "https://graph.microsoft.com";
 
-/// What a token says, in the claims that Entra puts into application tokens (version 1.0, which
-/// Exchange and Graph ask for).
+/// What a token says, in the claims that Entra puts into tokens of version 1.0, which Exchange and
+/// Graph ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The resource it is for.
@@ -35,19 +39,25 @@ pub struct Claims {
     pub exp: i64,
     /// The application's client id.
     pub appid: String,
-    /// "1": it proved itself by a secret.
+    /// How the app proved itself: "0" not at all, "1" by a secret, "2" by an assertion.
     pub appidacr: String,
-    /// "app": no user stands behind it.
+    /// "app": no user stands behind it; "user".
     pub idtyp: String,
-    /// The object id of the enterprise application.
+    /// The object id of the enterprise application, or of the user.
     pub oid: String,
     /// Application permissions; absent where there are none, as with RBAC for Applications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// What the user allows, as `SMTP.Send`; absent where none stands behind it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scp: String,
     /// The same as `oid`.
     pub sub: String,
     /// The tenant's GUID.
     pub tid: String,
+    /// The user's address; absent where none stands behind it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub upn: String,
     /// The token's own id.
     pub uti: String,
     /// "1.0".
@@ -75,11 +85,23 @@ impl Claims {
             idtyp: "app".to_owned(),
             oid: app.object_id.clone(),
             roles,
+            scp: String::new(),
             sub: app.object_id.clone(),
             tid: tenant.clone(),
+            upn: String::new(),
             uti: stamp::guid(),
             ver: "1.0".to_owned(),
         }
+    }
+
+    /// The same for an app that acts as this user, with these permissions.
+    #[must_use]
+    pub(super) fn on_behalf_of(mut self, user: &str, scp: &str) -> Self {
+        self.roles.clear();
+        (self.idtyp, self.oid) = ("user".to_owned(), stamp::guid());
+        self.sub.clone_from(&self.oid);
+        (self.upn, self.scp) = (user.to_owned(), scp.to_owned());
+        self
     }
 
     /// Moves the end.

@@ -1,4 +1,5 @@
-//! Entra's errors, in its words: one row for each AADSTS code of the fact sheet.
+//! Entra's errors, in its words: one row for each AADSTS code of the fact sheet, and for those of others'
+//! logs that a credential can meet.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -78,12 +79,21 @@ fn row(code: u32, about: &About<'_>) -> (&'static str, String) {
         90002 => ("invalid_request", format!("Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.")),
         90038 => ("invalid_request", format!("Tenant '{tenant}' request is being redirected to the National Cloud.")),
         9001023 => ("invalid_request", "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.".to_owned()),
-        700027 => ("invalid_client", format!("The certificate with identifier used to sign the client assertion is not registered on application '{app}'. [Reason - The key was not found.]")),
+        700027 => {
+            let why = if field.is_empty() { "The key was not found." } else { field };
+            ("invalid_client", format!("The certificate with identifier used to sign the client assertion is not registered on application '{app}'. [Reason - {why}]"))
+        }
+        700021 => ("invalid_client", "Client assertion application identifier doesn't match 'client_id' parameter.".to_owned()),
+        700023 => ("invalid_client", "Client assertion audience claim does not match Realm issuer.".to_owned()),
+        700025 => ("invalid_client", "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.".to_owned()),
+        5002738 => ("invalid_client", "Invalid JWT token. It is of a signature algorithm that is not supported.".to_owned()),
+        50027 => ("invalid_request", "Invalid JWT token. It is malformed.".to_owned()),
         700024 => ("invalid_client", "Client assertion is not within its valid time range.".to_owned()),
         70021 => ("invalid_client", "No matching federated identity record found for presented assertion.".to_owned()),
         700211 => ("invalid_client", "No matching federated identity record found for presented assertion issuer.".to_owned()),
-        700213 | 7002138 => ("invalid_client", "No matching federated identity record found for presented assertion subject.".to_owned()),
-        7002121 => ("invalid_client", "No matching federated identity record found for presented assertion audience.".to_owned()),
+        700213 => ("invalid_client", "No matching federated identity record found for presented assertion subject.".to_owned()),
+        7002138 => ("invalid_client", "No matching federated identity record found for presented assertion subject. The subject matches with case-insensitive comparison, but not with case-sensitive comparison.".to_owned()),
+        700212 | 7002121 => ("invalid_client", "No matching federated identity record found for presented assertion audience.".to_owned()),
         90061 => ("invalid_request", "Request to External OIDC endpoint failed.".to_owned()),
         500011 => ("invalid_resource", format!("The resource principal named {scope} was not found in the tenant named {tenant}. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant.")),
         50001 => ("invalid_resource", format!("The resource principal named {scope} was not found.")),
@@ -98,6 +108,12 @@ fn row(code: u32, about: &About<'_>) -> (&'static str, String) {
         50076 => ("interaction_required", "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access the resource.".to_owned()),
         50034 => ("invalid_grant", "The user account does not exist in the directory.".to_owned()),
         70008 | 700082 => ("invalid_grant", "The refresh token has expired due to inactivity.".to_owned()),
+        70000 => ("invalid_grant", "The provided value for the input parameter 'refresh_token' is not valid.".to_owned()),
+        7000012 => ("invalid_grant", "The grant was obtained for a different tenant.".to_owned()),
+        70016 => ("authorization_pending", "OAuth 2.0 device flow error. Authorization is pending. Continue polling.".to_owned()),
+        65004 => ("authorization_declined", "User declined to consent to access the app.".to_owned()),
+        70018 => ("bad_verification_code", "The device code is not known.".to_owned()),
+        70020 => ("expired_token", "The provided value for the input parameter 'device_code' is not valid. This device code has expired.".to_owned()),
         50173 => ("invalid_grant", "The provided grant has expired due to it being revoked, a fresh auth token is needed.".to_owned()),
         70043 => ("invalid_grant", "The refresh token has expired or is invalid due to sign-in frequency checks by Conditional Access.".to_owned()),
         1002016 => ("invalid_request", "You are using TLS version 1.0, 1.1 and/or 3DES cipher which are deprecated.".to_owned()),

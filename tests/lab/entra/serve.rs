@@ -14,11 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::aadsts::{About, Refusal};
 use super::answer::{Answer, HangUp, json_answer, misbehave, plain, refusal};
-use super::request::TokenRequest;
-use super::{EntraFault, Inner, TokenAnswer, TokenOutcome};
+use super::grants::Asked;
+use super::judge::{self, Bench, Granted};
+use super::request::{Form, TokenRequest};
+use super::{EntraFault, Inner, Shown, TokenAnswer, TokenOutcome};
 use crate::lab::event::Event;
 use crate::lab::listen;
-use crate::lab::token::{Claims, Form};
+use crate::lab::token::{CONSUMERS_TENANT, Claims, Form as TokenForm};
 
 /// Longest form that is read, in octets.
 const FORM_LIMIT: usize = 64 * 1024;
@@ -49,7 +51,12 @@ async fn respond(inner: &Inner, number: u64, request: Request<Incoming>) -> Resu
         [tenant, "oauth2", "v2.0", "token"] if *request.method() == Method::POST => {
             token(inner, number, tenant, request).await
         }
-        [_, "oauth2", "v2.0", "token"] => Ok(refusal(&Refusal::new(900561, &About::default()))),
+        [tenant, "oauth2", "v2.0", "devicecode"] if *request.method() == Method::POST => {
+            device_code(inner, tenant, request).await
+        }
+        [_, "oauth2", "v2.0", "token" | "devicecode"] => {
+            Ok(refusal(&Refusal::new(900561, &About::default())))
+        }
         [_, "v2.0", ".well-known", "openid-configuration"] => Ok(json_answer(200, &discovery(inner))),
         [_, "discovery", "v2.0", "keys"] => Ok(json_answer(200, &inner.mint.key().jwks())),
         _ => Ok(plain(StatusCode::NOT_FOUND, "text/html", "<html>not found</html>")),
@@ -62,24 +69,16 @@ async fn token(
     tenant: &str,
     request: Request<Incoming>,
 ) -> Result<Answer, HangUp> {
-    let is_form = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
+    let endpoints = endpoints(inner, tenant, &request);
     // the body is read first also where it does not matter: a misbehaving server has it, too
-    let body = match Limited::new(request.into_body(), FORM_LIMIT).collect().await {
-        Ok(body) if is_form => body.to_bytes(),
-        Ok(_) => Bytes::new(),
-        Err(_) => return Err(HangUp),
-    };
+    let body = form(request).await?;
     let parsed = TokenRequest::parse(tenant, &body);
-    let record = |outcome| {
+    let record = |shown, outcome| {
+        let form = parsed.as_ref().ok();
         let (client_id, scope) =
-            parsed.as_ref().ok().map(|form| (form.client_id.clone(), form.scope.clone())).unzip();
-        let answer =
-            TokenAnswer { time: Timestamp::now(), tenant: tenant.to_owned(), client_id, scope, outcome };
-        tell(inner, answer);
+            (form.map(|form| form.client_id.clone()), form.and_then(|form| form.scope.clone()));
+        let (time, tenant) = (Timestamp::now(), tenant.to_owned());
+        tell(inner, TokenAnswer { time, tenant, client_id, scope, shown, outcome });
     };
 
     if let Some(delay) = inner
@@ -93,16 +92,70 @@ async fn token(
         .faults
         .strike(number, |fault| if let EntraFault::Answer(bad) = fault { Some(bad.clone()) } else { None })
     {
-        record(TokenOutcome::Misbehaved(bad.clone()));
+        record(None, TokenOutcome::Misbehaved(bad.clone()));
         return misbehave(inner, &bad, before).await;
     }
-    let (answer, outcome) =
-        match parsed.as_ref().map_err(Clone::clone).and_then(|form| issue(inner, number, form)) {
-            Ok((body, seconds)) => (json_answer(200, &body), TokenOutcome::Issued { seconds }),
-            Err(error) => (refusal(&error), TokenOutcome::Refused(error.code)),
-        };
-    record(outcome);
+    let judged = parsed.as_ref().map_err(Clone::clone);
+    let (answer, shown, outcome) = match judged.and_then(|form| issue(inner, number, form, &endpoints)) {
+        Ok(Issued { body, shown, seconds }) => {
+            (json_answer(200, &body), Some(shown), TokenOutcome::Issued { seconds })
+        }
+        Err(error) => (refusal(&error), None, TokenOutcome::Refused(error.code)),
+    };
+    record(shown, outcome);
     Ok(answer)
+}
+
+/// The form that was posted; empty where it is none.
+async fn form(request: Request<Incoming>) -> Result<Bytes, HangUp> {
+    let is_form = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
+    match Limited::new(request.into_body(), FORM_LIMIT).collect().await {
+        Ok(body) if is_form => Ok(body.to_bytes()),
+        Ok(_) => Ok(Bytes::new()),
+        Err(_) => Err(HangUp),
+    }
+}
+
+/// What an assertion for this request may be made out to: the URL as it was asked for, and that of the
+/// tenant by its id.
+fn endpoints(inner: &Inner, tenant: &str, request: &Request<Incoming>) -> Vec<String> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let id = inner.directory.borrow().tenant.id.clone();
+    [tenant, &id].map(|tenant| format!("https://{host}/{tenant}/oauth2/v2.0/token")).into()
+}
+
+/// The code for signing in on another device, and the one that is shown.
+async fn device_code(inner: &Inner, tenant: &str, request: Request<Incoming>) -> Result<Answer, HangUp> {
+    let form = Form::parse(&form(request).await?);
+    let begun = form.required("client_id").and_then(|client_id| {
+        let scope = form.required("scope")?;
+        let asked =
+            Asked { client_id: client_id.to_owned(), tenant: tenant.to_owned(), scope: scope.to_owned() };
+        judge::begin(&inner.directory.borrow(), &inner.grants, asked)
+    });
+    let (device_code, user_code) = match begun {
+        Ok(codes) => codes,
+        Err(error) => return Ok(refusal(&error)),
+    };
+    let place = "https://microsoft.com/devicelogin";
+    let message = format!(
+        "To sign in, use a web browser to open the page {place} and enter the code {user_code} to authenticate."
+    );
+    Ok(json_answer(
+        200,
+        &json!({
+            "user_code": user_code,
+            "device_code": device_code,
+            "verification_uri": place,
+            "expires_in": 900,
+            "interval": inner.grants.interval(),
+            "message": message,
+        }),
+    ))
 }
 
 fn tell(inner: &Inner, answer: TokenAnswer) {
@@ -112,18 +165,46 @@ fn tell(inner: &Inner, answer: TokenAnswer) {
     let _unwatched = inner.events.send(Event::TokenAnswered(answer));
 }
 
+/// A token and what came with it.
+struct Issued {
+    body: Value,
+    shown: Shown,
+    seconds: i64,
+}
+
 /// Judges a request and makes the token, as the faults would have it.
-fn issue(inner: &Inner, number: u64, request: &TokenRequest) -> Result<(Value, i64), Refusal> {
+fn issue(
+    inner: &Inner,
+    number: u64,
+    request: &TokenRequest,
+    endpoints: &[String],
+) -> Result<Issued, Refusal> {
     let now = Timestamp::now();
-    let mut claims = {
+    let (mut claims, shown, person) = {
         let directory = inner.directory.borrow();
-        let granted = request.judge(&directory, now)?;
-        Claims::of(&directory, granted.app, &granted.audience, now)
+        let bench = Bench { directory: &directory, grants: &inner.grants, endpoints, now };
+        let Granted { app, audience, shown, person } = request.judge(&bench)?;
+        let mut claims = Claims::of(&directory, app, &audience, now);
+        claims.appidacr = match shown {
+            Shown::Secret => "1",
+            Shown::Certificate | Shown::Federated => "2",
+            Shown::RefreshToken | Shown::DeviceCode => "0",
+        }
+        .to_owned();
+        if let Some(person) = &person {
+            claims = claims.on_behalf_of(&person.signed_in.user, &person.scp);
+        }
+        (claims, shown, person)
     };
-    let mut form = Form::Jwt;
+    let personal = person.as_ref().is_some_and(|person| person.personal);
+    if personal {
+        claims.tid = CONSUMERS_TENANT.to_owned();
+    }
+    // those of personal accounts are no JWTs
+    let mut form = if personal { TokenForm::Opaque } else { TokenForm::Jwt };
     // each of these is looked for by itself, so that several can be in force together
     if inner.faults.strike(number, |fault| (*fault == EntraFault::OpaqueTokens).then_some(())).is_some() {
-        form = Form::Opaque;
+        form = TokenForm::Opaque;
     }
     if inner.faults.strike(number, |fault| (*fault == EntraFault::WithoutRoles).then_some(())).is_some() {
         claims.roles.clear();
@@ -140,13 +221,17 @@ fn issue(inner: &Inner, number: u64, request: &TokenRequest) -> Result<(Value, i
     }
     let seconds = claims.exp - claims.iat;
     let token = inner.mint.issue(&claims, form).map_err(|_| Refusal::new(90033, &About::default()))?;
-    let body = json!({
+    let mut body = json!({
         "token_type": "Bearer",
         "expires_in": seconds,
         "ext_expires_in": seconds,
         "access_token": token.expose_secret(),
     });
-    Ok((body, seconds))
+    if let Some(person) = person.filter(|person| person.offline) {
+        body["scope"] = person.signed_in.asked.scope.as_str().into();
+        body["refresh_token"] = inner.grants.issue(person.signed_in).expose_secret().into();
+    }
+    Ok(Issued { body, shown, seconds })
 }
 
 fn discovery(inner: &Inner) -> Value {

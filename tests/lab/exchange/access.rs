@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::lab::directory::{App, Directory, Mailbox, matches};
-use crate::lab::token::{Claims, Invalid, Mint};
+use crate::lab::token::{CONSUMERS_TENANT, Claims, Invalid, Mint};
 pub(super) use services::{admit_to_communication, admit_to_high_volume};
 
 /// Audiences that Exchange takes for its own.
@@ -57,6 +57,12 @@ pub enum Refused {
     /// SMTP AUTH is off for the mailbox.
     #[error("SmtpClientAuthentication is disabled for the mailbox")]
     DisabledForMailbox,
+    /// The token is a user's, who has not allowed `SMTP.Send`.
+    #[error("the user has not allowed SMTP.Send but {0:?}")]
+    NoSmtpSend(String),
+    /// The token is a user's, and this is another's mailbox.
+    #[error("the token is {0}'s")]
+    AnotherUser(String),
     /// High Volume Email wants a token that lasts ten minutes more.
     #[error("the token ends within ten minutes")]
     EndsSoon,
@@ -95,6 +101,11 @@ pub(super) fn admit(
 ) -> Result<Admitted, Refused> {
     let (claims, app) = known_app(directory, mint, token, now)?;
     let mailbox = directory.mailbox(user).ok_or_else(|| Refused::Mailbox(user.to_owned()))?;
+    if claims.idtyp == "user" {
+        check_user(&claims, mailbox)?;
+        enabled(directory, mailbox)?;
+        return Ok(Admitted { mailbox: mailbox.address.clone(), client_id: app.client_id.clone() });
+    }
     let holds = |ids: &[String]| ids.iter().any(|id| id.eq_ignore_ascii_case(&app.client_id));
     if claims.roles.iter().any(|role| role == App::SMTP_SEND_AS_APP) {
         if !holds(&mailbox.full_access) {
@@ -105,6 +116,18 @@ pub(super) fn admit(
     }
     enabled(directory, mailbox)?;
     Ok(Admitted { mailbox: mailbox.address.clone(), client_id: app.client_id.clone() })
+}
+
+/// A user's token opens the user's own mailbox, and no other (fact sheet B: what it does with a shared
+/// one is uncertain).
+fn check_user(claims: &Claims, mailbox: &Mailbox) -> Result<(), Refused> {
+    if !claims.scp.split(' ').any(|permission| permission == App::SMTP_SEND) {
+        return Err(Refused::NoSmtpSend(claims.scp.clone()));
+    }
+    if !claims.upn.eq_ignore_ascii_case(&mailbox.address) {
+        return Err(Refused::AnotherUser(claims.upn.clone()));
+    }
+    Ok(())
 }
 
 /// Checks what holds wherever a token for Exchange is shown: that it is in force, and whose it is.
@@ -118,7 +141,7 @@ fn known_app<'a>(
     if !AUDIENCES.contains(&claims.aud.trim_end_matches('/')) {
         return Err(Refused::Audience(claims.aud));
     }
-    if claims.tid != directory.tenant.id {
+    if claims.tid != directory.tenant.id && claims.tid != CONSUMERS_TENANT {
         return Err(Refused::Tenant(claims.tid));
     }
     let app = directory.app(&claims.appid).filter(|app| app.enabled);
@@ -195,6 +218,20 @@ mod tests {
         let with_role =
             |_: &mut Directory, claims: &mut Claims| claims.roles.push(App::SMTP_SEND_AS_APP.to_owned());
         assert!(matches!(verdict(1, DEFAULT_MAILBOX, with_role), Err(Refused::NoFullAccess(_))));
+    }
+
+    #[test]
+    fn a_users_token_opens_the_users_own_mailbox() {
+        let own = |_: &mut Directory, claims: &mut Claims| {
+            *claims = claims.clone().on_behalf_of("billing@contoso.com", "SMTP.Send");
+        };
+        assert_eq!(verdict(1, DEFAULT_MAILBOX, own), Ok(()));
+        let anothers = Err(Refused::AnotherUser(DEFAULT_MAILBOX.to_owned()));
+        assert_eq!(verdict(1, "other@contoso.com", own), anothers);
+        let reads = |_: &mut Directory, claims: &mut Claims| {
+            *claims = claims.clone().on_behalf_of(DEFAULT_MAILBOX, "IMAP.AccessAsUser.All");
+        };
+        assert!(matches!(verdict(1, DEFAULT_MAILBOX, reads), Err(Refused::NoSmtpSend(_))));
     }
 
     #[test]

@@ -13,10 +13,11 @@ use sha2::{Digest, Sha256};
 use super::{Claims, Invalid};
 
 /// A key for tests only: anybody can read it.
-const TEST_KEY: &[u8] = include_bytes!("test-signing-key.pem");
+const TEST_KEY: &str = include_str!("test-signing-key.pem");
 
-/// The key that Entra signs with.
+/// A key that tokens are signed with: Entra's, or another issuer's.
 pub(in crate::lab) struct SigningKey {
+    pem: &'static str,
     pair: RsaKeyPair,
     public: RsaPublicKeyComponents<Vec<u8>>,
     id: String,
@@ -24,13 +25,18 @@ pub(in crate::lab) struct SigningKey {
 
 impl SigningKey {
     pub(in crate::lab) fn of_the_lab() -> anyhow::Result<Self> {
+        Self::read(TEST_KEY)
+    }
+
+    /// A published RSA key (PKCS #8).
+    pub(in crate::lab) fn read(pem: &'static str) -> anyhow::Result<Self> {
         let der =
-            PrivatePkcs8KeyDer::from_pem_slice(TEST_KEY).context("cannot read the lab's signing key")?;
+            PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).context("cannot read the signing key")?;
         let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der())
-            .map_err(|error| anyhow::anyhow!("cannot use the lab's signing key: {error}"))?;
+            .map_err(|error| anyhow::anyhow!("cannot use the signing key: {error}"))?;
         let public: RsaPublicKeyComponents<Vec<u8>> = pair.public().into();
         let id = URL_SAFE_NO_PAD.encode(&Sha256::digest(&public.n)[..20]);
-        Ok(Self { pair, public, id })
+        Ok(Self { pem, pair, public, id })
     }
 
     /// The key set of the discovery endpoint (RFC 7517).
@@ -44,12 +50,11 @@ impl SigningKey {
 
     /// The name by which tokens call this key, and its public half as PEM.
     pub(in crate::lab) fn public(&self) -> anyhow::Result<(String, String)> {
-        let text = str::from_utf8(TEST_KEY).context("the lab's signing key is no text")?;
-        let pair = rcgen::KeyPair::from_pem(text).context("cannot read the lab's signing key")?;
+        let pair = rcgen::KeyPair::from_pem(self.pem).context("cannot read the signing key")?;
         Ok((self.id.clone(), pair.public_key_pem()))
     }
 
-    pub(super) fn sign(&self, claims: &Claims) -> anyhow::Result<String> {
+    pub(in crate::lab) fn sign(&self, claims: &impl serde::Serialize) -> anyhow::Result<String> {
         let header = json!({"typ": "JWT", "alg": "RS256", "x5t": self.id, "kid": self.id});
         let signed = format!("{}.{}", part(&header)?, part(claims)?);
         let mut signature = vec![0; self.pair.public().modulus_len()];

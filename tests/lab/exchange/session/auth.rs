@@ -189,6 +189,8 @@ impl Session {
                 | Refused::Mailbox(_)
                 | Refused::NoFullAccess(_)
                 | Refused::OutOfScope(_)
+                | Refused::NoSmtpSend(_)
+                | Refused::AnotherUser(_)
                 | Refused::NoHighVolumeAccess(_)
                 | Refused::Ordered,
             ) => reply::unsuccessful(&self.host),
