@@ -274,6 +274,11 @@ impl Lab {
         self.clients.issue(common_name, names, true)
     }
 
+    /// The authority that made them, in PEM.
+    pub fn client_ca_pem(&self) -> String {
+        self.clients.ca_pem()
+    }
+
     /// The same from an authority that Exchange does not know.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 mod control;
 mod objects;
 mod options;
+mod route;
 mod sender_file;
 
 use std::io::Write;
@@ -16,6 +17,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Event, Lab, Message};
 pub use options::Options;
+use route::Parts;
+pub use route::RouteKind;
 
 /// Runs until SIGINT or SIGTERM.
 ///
@@ -36,15 +39,16 @@ pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let folder = options.folder.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path));
     let folder = folder.context("there is no folder")?;
-    write_files(&lab, &options, folder)?;
+    let parts = options.parts(&lab)?;
+    write_files(&lab, &options, &parts, folder)?;
     if let Some(messages) = &options.message_dir {
         std::fs::create_dir_all(messages)
             .with_context(|| format!("cannot make the folder {}", messages.display()))?;
     }
     let control = control::start(Arc::clone(&lab), options.control()).await?;
-    introduce(&lab, &options, folder, control.address, out)?;
+    introduce(&lab, &options, &parts, folder, control.address, out)?;
 
-    let mut renewal = sender_file::keep(Arc::clone(&lab), options.sender(&lab), folder.to_owned());
+    let mut renewal = sender_file::keep(Arc::clone(&lab), options.sender(&parts), folder.to_owned());
     loop {
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
@@ -59,10 +63,10 @@ pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<()> {
     }
 }
 
-fn write_files(lab: &Lab, options: &Options, folder: &Path) -> anyhow::Result<()> {
+fn write_files(lab: &Lab, options: &Options, parts: &Parts, folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let objects = objects::yaml(&options.objects(lab));
+    let objects = objects::yaml(&options.objects(lab, parts));
     for (name, text) in [
         ("entra-ca.pem", lab.entra().ca_pem()),
         ("exchange-ca.pem", lab.exchange().ca_pem()),
@@ -72,12 +76,13 @@ fn write_files(lab: &Lab, options: &Options, folder: &Path) -> anyhow::Result<()
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    sender_file::write(lab, &options.sender(lab), folder).map(|_lifetime| ())
+    sender_file::write(lab, &options.sender(parts), folder).map(|_lifetime| ())
 }
 
 fn introduce(
     lab: &Lab,
     options: &Options,
+    parts: &Parts,
     folder: &Path,
     control: std::net::SocketAddr,
     out: &mut impl Write,
@@ -99,7 +104,7 @@ fn introduce(
         host = options.advertised(),
         port = lab.exchange().address().port(),
         tls_port = lab.exchange().tls_address().port(),
-        objects = objects::yaml(&options.objects(lab)),
+        objects = objects::yaml(&options.objects(lab, parts)),
     )?;
     out.flush().context("cannot write to standard output")
 }
@@ -131,7 +136,7 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Parser, ValueEnum};
 
     use super::*;
 
@@ -145,7 +150,7 @@ mod tests {
     async fn leaves_files_that_a_sidecar_can_read() {
         let (lab, options) = lab(&["--mailbox=a@x.test"]).await;
         let folder = tempfile::tempdir().unwrap();
-        write_files(&lab, &options, folder.path()).unwrap();
+        write_files(&lab, &options, &options.parts(&lab).unwrap(), folder.path()).unwrap();
         let sender = std::fs::read(folder.path().join("sender.json")).unwrap();
         let sender = mail_egress_config::parse(&sender).unwrap();
         assert_eq!(sender.mailbox, "a@x.test");
@@ -158,10 +163,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_route_is_written_in_its_own_form() {
+        for kind in RouteKind::value_variants() {
+            let name = kind.to_possible_value().unwrap().get_name().to_owned();
+            let (lab, options) = lab(&[&format!("--route={name}")]).await;
+            let folder = tempfile::tempdir().unwrap();
+            write_files(&lab, &options, &options.parts(&lab).unwrap(), folder.path()).unwrap();
+            let sender = std::fs::read(folder.path().join("sender.json")).unwrap();
+            let sender = mail_egress_config::parse(&sender).unwrap();
+            let route = sender.route.unwrap();
+            assert_eq!(sender.token.is_some(), route.uses_token(), "{name}");
+            let objects = std::fs::read_to_string(folder.path().join("objects.yaml")).unwrap();
+            assert!(objects.contains(&format!("  {}:\n", route.kind())), "{name}: {objects}");
+        }
+    }
+
+    #[tokio::test]
     async fn says_where_everything_is() {
         let (lab, options) = lab(&["--advertise=lab.example"]).await;
         let mut out = Vec::new();
-        introduce(&lab, &options, Path::new("/folder"), ([127, 0, 0, 1], 1).into(), &mut out).unwrap();
+        let parts = options.parts(&lab).unwrap();
+        introduce(&lab, &options, &parts, Path::new("/folder"), ([127, 0, 0, 1], 1).into(), &mut out)
+            .unwrap();
         let out = String::from_utf8(out).unwrap();
         for expected in [
             format!("# exchange  lab.example port {}, STARTTLS", lab.exchange().address().port()),

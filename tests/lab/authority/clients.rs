@@ -46,6 +46,11 @@ impl Clients {
         Ok(Self { known, unknown, trusted })
     }
 
+    /// The certificate of the authority that the server knows.
+    pub(in crate::lab) fn ca_pem(&self) -> String {
+        self.known.pem()
+    }
+
     /// A certificate for this common name and these further names, of the authority that the server
     /// knows or of the other one.
     pub(in crate::lab) fn issue(

@@ -11,9 +11,14 @@ use crate::lab::directory::{App, Directory, Mailbox, matches};
 use crate::lab::token::{CONSUMERS_TENANT, Claims, Invalid, Mint};
 pub(super) use services::{admit_to_communication, admit_to_high_volume};
 
-/// Audiences that Exchange takes for its own.
-const AUDIENCES: [&str; 3] =
-    ["https://outlook.office365.com", "https://outlook.office.com", "00000002-0000-0ff1-ce00-000000000000"];
+/// Audiences that Exchange takes for its own; those of the sovereign clouds, the last two, are inferred.
+const AUDIENCES: [&str; 5] = [
+    "https://outlook.office365.com",
+    "https://outlook.office.com",
+    "00000002-0000-0ff1-ce00-000000000000",
+    "https://outlook.office365.us",
+    "https://partner.outlook.cn",
+];
 
 /// Who was let in; on port 25, nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 pub(super) use routes::{
     bad_token_data, internal_only, no_direct_send, queued, relay_denied, token_ends_soon, too_fast,
-    unable_to_relay,
+    unable_to_relay, wrong_credentials,
 };
 
 /// A reply: a code and one or more lines.
@@ -360,6 +360,7 @@ mod tests {
             unable_to_relay(),
             no_direct_send(&host),
             too_fast(),
+            wrong_credentials(),
             reset(),
             noop(),
             cannot_verify(),

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -8,10 +9,11 @@ use mail_egress_config::SenderRef;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::objects::Objects;
+use super::route::{CERTIFICATE_NAME, Parts, RouteKind};
 use super::sender_file::Sender;
 use crate::lab::{
     App, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, FaultOrder, Lab, LabOptions,
-    Limits, Mailbox,
+    Mailbox,
 };
 
 const EXAMPLES: &str = "\
@@ -24,6 +26,8 @@ Examples:
       Loses the reply to every message, and answers the first two token requests with 429.
   curl -d 'exchange:reply=mail:451 4.7.0 Temporary server error' http://127.0.0.1:8025/faults
       The same while it runs; curl -X DELETE …/faults ends all misbehaviour.
+  lab --route connector
+      Another server in Exchange's place; objects and sender.json are for that route.
   lab --listen 0.0.0.0 --advertise 10.0.0.7
       Reachable from elsewhere: the objects and certificates then say 10.0.0.7.
 
@@ -55,6 +59,9 @@ pub struct Options {
     /// Port of the control endpoint (HTTP, on 127.0.0.1 only); 0 for any.
     #[arg(long, env = "MAIL_EGRESS_LAB_CONTROL_PORT", default_value_t = 8025)]
     pub control_port: u16,
+    /// Route to set up, and with it the server that the lab plays in Exchange's place.
+    #[arg(long, env = "MAIL_EGRESS_LAB_ROUTE", value_enum, default_value_t)]
+    pub route: RouteKind,
     /// Domain of the tenant.
     #[arg(long, env = "MAIL_EGRESS_LAB_TENANT", default_value = DEFAULT_TENANT)]
     pub tenant: String,
@@ -67,7 +74,8 @@ pub struct Options {
     /// Mailbox that the app may send as; repeat for more.
     #[arg(long = "mailbox", env = "MAIL_EGRESS_LAB_MAILBOX", default_value = DEFAULT_MAILBOX, value_delimiter = ',')]
     pub mailboxes: Vec<String>,
-    /// Lift Exchange's limits: 30 messages a minute, 3 connections, 500 recipients a message.
+    /// Lift the server's limits; Exchange's are 30 messages a minute, 3 connections, 500 recipients a
+    /// message.
     #[arg(long, env = "MAIL_EGRESS_LAB_NO_LIMITS")]
     pub no_limits: bool,
     /// Folder for the CA certificates, objects.yaml and sender.json; a temporary one, if not given.
@@ -107,7 +115,6 @@ impl Options {
             exchange_tls_port: self.exchange_tls_port,
             graph_port: self.graph_port,
             more_names: vec![self.advertised()],
-            limits: if self.no_limits { Limits::lifted() } else { Limits::default() },
             ..LabOptions::default()
         };
         let directory = &mut options.directory;
@@ -115,30 +122,51 @@ impl Options {
         directory.apps = vec![App::with_secret(&self.client_id, self.secret.expose_secret()).with_role()];
         directory.mailboxes =
             self.mailboxes.iter().map(|address| Mailbox::new(address).open_to(&self.client_id)).collect();
+        directory.organization.accepted_domains = self.domains();
+        self.route.furnish(&mut options, &self.secret, !self.no_limits);
         options
     }
 
-    pub(super) fn objects<'a>(&'a self, lab: &'a Lab) -> Objects<'a> {
-        Objects {
+    /// The mailboxes' domains, which are the tenant's.
+    fn domains(&self) -> Vec<String> {
+        let domains = self.mailboxes.iter().filter_map(|one| one.rsplit_once('@'));
+        domains.map(|(_, domain)| domain.to_owned()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What the route is made of.
+    ///
+    /// # Errors
+    /// When no certificate can be made.
+    pub(super) fn parts(&self, lab: &Lab) -> anyhow::Result<Parts> {
+        Ok(Parts {
             host: self.advertised(),
+            port: lab.exchange().address().port(),
+            ca: lab.exchange().ca_pem().to_owned(),
+            domains: self.domains(),
+            mailbox: self.mailboxes.first().cloned().unwrap_or_default(),
+            secret: self.secret.clone(),
+            certificate: lab.client_certificate(CERTIFICATE_NAME, &[])?,
+        })
+    }
+
+    pub(super) fn objects<'a>(&'a self, lab: &'a Lab, parts: &'a Parts) -> Objects<'a> {
+        Objects {
+            kind: self.route,
+            parts,
             entra_port: lab.entra().address().port(),
-            exchange_port: lab.exchange().address().port(),
             entra_ca: lab.entra().ca_pem(),
-            exchange_ca: lab.exchange().ca_pem(),
             tenant: &self.tenant,
             client_id: &self.client_id,
-            secret: &self.secret,
             mailboxes: &self.mailboxes,
         }
     }
 
-    pub(super) fn sender(&self, lab: &Lab) -> Sender {
+    pub(super) fn sender(&self, parts: &Parts) -> Sender {
         Sender {
             name: SenderRef { namespace: "lab".to_owned(), name: "billing".to_owned() },
-            mailbox: self.mailboxes.first().cloned().unwrap_or_default(),
             client_id: self.client_id.clone(),
-            host: self.advertised(),
-            port: lab.exchange().address().port(),
+            kind: self.route,
+            parts: parts.clone(),
         }
     }
 }

@@ -9,37 +9,33 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use mail_egress_config::{FILE_NAME, Route, SenderFile, SenderRef, SmtpRoute, State, Token};
+use mail_egress_config::{FILE_NAME, SenderFile, SenderRef, State, Token};
 use tokio::task::JoinSet;
 
+use super::route::{Parts, RouteKind};
 use crate::lab::{Form, Lab};
-
-/// Exchange Online's usual limit of 35 MB.
-const MAX_MESSAGE_BYTES: u64 = 36_700_160;
 
 /// What the file is made of.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     pub(super) name: SenderRef,
-    pub(super) mailbox: String,
     pub(super) client_id: String,
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) kind: RouteKind,
+    pub(super) parts: Parts,
 }
 
 /// Writes the file with a new token, in one step for who reads it; tells how long the token lasts.
 pub(super) fn write(lab: &Lab, sender: &Sender, folder: &Path) -> anyhow::Result<Duration> {
     let claims = lab.entra().claims(&sender.client_id)?;
+    let route = sender.kind.route(&sender.parts);
+    let token = Token {
+        value: lab.entra().mint(&claims, Form::Jwt)?,
+        expires_at: Timestamp::from_second(claims.exp).context("the token's end is no time")?,
+    };
     let file = SenderFile {
-        route: Some(Route::ExchangeOnline(SmtpRoute {
-            ca_bundle: Some(lab.exchange().ca_pem().to_owned()),
-            ..SmtpRoute::new("lab".to_owned(), sender.host.clone(), sender.port, MAX_MESSAGE_BYTES)
-        })),
-        token: Some(Token {
-            value: lab.entra().mint(&claims, Form::Jwt)?,
-            expires_at: Timestamp::from_second(claims.exp).context("the token's end is no time")?,
-        }),
-        ..SenderFile::new(sender.name.clone(), sender.mailbox.clone(), State::Ready)
+        token: if route.uses_token() { Some(token) } else { None },
+        route: Some(route),
+        ..SenderFile::new(sender.name.clone(), sender.parts.mailbox.clone(), State::Ready)
     };
     let (path, new) = (folder.join(FILE_NAME), folder.join(format!(".{FILE_NAME}.new")));
     let text = mail_egress_config::write(&file).context("cannot put sender.json into words")?;

@@ -85,7 +85,7 @@ async fn communication_services_take_a_secret_until_it_is_taken_back() {
     let mut client = client.start_tls(&lab, "smtp.lab.test").await.unwrap();
     assert!(client.ask("EHLO client.test").await.contains("\n250-AUTH LOGIN PLAIN\n"));
     assert!(client.ask(&format!("AUTH XOAUTH2 {}", usual_response(&lab))).await.starts_with("504 "));
-    assert!(client.ask(&plain("Billing System", "wrong")).await.starts_with("535 5.7.3 "));
+    assert!(client.ask(&plain("Billing System", "wrong")).await.starts_with("535 5.7.8 "));
     assert!(client.ask(&plain("Billing System", DEFAULT_SECRET)).await.starts_with("235 "));
     assert!(send(&mut client, OUTSIDE).await.starts_with("250 "));
 
@@ -97,7 +97,7 @@ async fn communication_services_take_a_secret_until_it_is_taken_back() {
 
     lab.administer(|directory| directory.apps[0].secrets[0].expires = Some(Timestamp::now()));
     let mut client = Client::in_tls(&lab).await;
-    assert!(client.ask(&plain(&whole, DEFAULT_SECRET)).await.starts_with("535 5.7.3 "));
+    assert!(client.ask(&plain(&whole, DEFAULT_SECRET)).await.starts_with("535 5.7.8 "));
 }
 
 #[tokio::test]

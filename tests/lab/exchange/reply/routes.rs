@@ -43,7 +43,12 @@ pub(in crate::lab::exchange) fn no_direct_send(host: &Host) -> Reply {
     )
 }
 
-/// Azure Communication Services; the fact sheet has the limits and not the words.
+/// Azure Communication Services; the fact sheet has none of its words. These are RFC 4954's.
+pub(in crate::lab::exchange) fn wrong_credentials() -> Reply {
+    Reply::new(535, "5.7.8 Authentication credentials invalid")
+}
+
+/// The same: the fact sheet has the limits and not the words.
 pub(in crate::lab::exchange) fn too_fast() -> Reply {
     Reply::new(450, "4.5.127 Message rejected. Excessive message rate from sender")
 }

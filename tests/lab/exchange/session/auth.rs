@@ -174,8 +174,10 @@ impl Session {
             ),
             Err(Refused::EndsSoon) => reply::token_ends_soon(),
             Err(Refused::Malformed) if self.inner.kind == Kind::HighVolumeEmail => reply::bad_token_data(),
-            Err(Refused::Password) if self.inner.kind == Kind::AzureCommunicationServices => {
-                reply::unsuccessful(&self.host)
+            Err(Refused::Password | Refused::App(_))
+                if self.inner.kind == Kind::AzureCommunicationServices =>
+            {
+                reply::wrong_credentials()
             }
             Err(Refused::Password) => {
                 reply::unsuccessful_because(&self.host, "basic authentication is disabled.")
