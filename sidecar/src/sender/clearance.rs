@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mail_egress_config::{Login, Route, SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
 use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
 use mail_egress_entra::dial::Proxy;
@@ -207,13 +207,18 @@ pub(crate) fn token_of_file<'a>(
     now: Timestamp,
 ) -> Result<&'a Token, Diagnosis> {
     match &way.token {
-        Some(token) if token.expires_at > now => match &way.misplaced {
+        Some(token) if lasts(token, way, now) => match &way.misplaced {
             Some(why) => Err(why.clone()),
             None => Ok(token),
         },
-        Some(token) => Err(expired(token, sender)),
+        Some(token) => Err(expired(token, sender, now)),
         None => Err(local(reason::TOKEN_MISSING).with_fix(&look_at(sender))),
     }
+}
+
+/// Whether the server would take the token at `now`, as far as its end goes.
+fn lasts(token: &Token, way: &Way, now: Timestamp) -> bool {
+    token.expires_at - SignedDuration::from_secs(way.route.token_margin()) > now
 }
 
 /// How the server's certificate is verified, or why it cannot be.
@@ -277,9 +282,16 @@ fn bounded(reason: &str) -> &'static str {
     rows.map(|row| row.reason).find(|known| *known == reason).unwrap_or("Unready")
 }
 
-fn expired(token: &Token, sender: &SenderRef) -> Diagnosis {
+fn expired(token: &Token, sender: &SenderRef, now: Timestamp) -> Diagnosis {
+    let ends = token.expires_at;
+    let cause = match ends > now {
+        true => {
+            format!("the token ends at {ends:.0}, which is too soon for this route, and no newer one came")
+        }
+        false => format!("the token expired at {ends:.0} and no newer one came"),
+    };
     local(reason::TOKEN_EXPIRED)
-        .with_cause(&format!("the token expired at {:.0} and no newer one came", token.expires_at))
+        .with_cause(&cause)
         .with_fix(&format!("{}, and check the clock of the node", look_at(sender)))
 }
 
@@ -322,6 +334,19 @@ mod tests {
         let client::Login::XOAuth2(login) = cleared.login(route) else { panic!("another login") };
         assert_eq!((login.user.as_str(), route.port), ("billing@contoso.com", 587));
         assert_eq!(token_end(&current), Some("2026-11-23T12:00:01Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn high_volume_email_wants_ten_minutes_more_of_a_token() {
+        let ending = |end: &str| {
+            file(&format!(
+                r#""state": "ready", "token": {{"value": "t", "expiresAt": "{end}"}}, "route": {{"highVolumeEmail":
+                   {{"name": "hve", "host": "smtp.hve.mx.microsoft", "port": 587, "maxMessageBytes": 1000}}}}"#
+            ))
+        };
+        assert!(at(&ending("2026-11-23T12:10:01Z")).is_ok());
+        let (reason, reply) = told(&ending("2026-11-23T12:10:00Z"));
+        assert!(reason == "TokenExpired" && reply.contains("too soon for this route"), "{reply}");
     }
 
     #[test]
