@@ -14,5 +14,6 @@ mod metrics;
 mod no_token_without_tls;
 mod own_tokens;
 mod proxies;
+mod routes;
 mod tokens;
 mod unit;
