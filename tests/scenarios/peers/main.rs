@@ -47,6 +47,15 @@ fn main() -> Result<ExitCode> {
     trials.push(trial("postfix_refuses_the_unknown_and_the_large", || {
         Runtime::new()?.block_on(servers::postfix_refuses_the_unknown_and_the_large(Security::ImplicitTls))
     }));
+    for mechanism in ["plain", "login"] {
+        trials.push(trial(
+            format!("postfix_takes_a_password_by_{mechanism}_and_refuses_a_wrong_one"),
+            move || Runtime::new()?.block_on(servers::postfix_takes_a_password(mechanism)),
+        ));
+    }
+    trials.push(trial("postfix_takes_a_certificate_by_fingerprint_or_authority_and_refuses_others", || {
+        Runtime::new()?.block_on(servers::postfix_takes_a_certificate())
+    }));
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(there.is_err())).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

@@ -1,5 +1,6 @@
 //! Servers that were not written here, as the relay.
 
+mod credentials;
 pub(crate) mod postfix;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use mail_egress_tests::lab::{
 use mail_egress_tests::stand::Stand;
 
 use crate::clients::{mime, whole};
+pub(crate) use credentials::{postfix_takes_a_certificate, postfix_takes_a_password};
 use postfix::{LARGEST, Postfix, claims, field};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -29,7 +31,7 @@ impl Relayed {
     /// With a good token.
     async fn start(security: Security) -> Result<Self> {
         let stand = Stand::without_file().await?;
-        let postfix = Postfix::start(&stand.lab).await?;
+        let postfix = Postfix::start(&stand.lab, "xoauth2").await?;
         let this = Self { stand, postfix, security };
         this.configure(&claims(&this.stand.lab)?, Form::Jwt).await?;
         Ok(this)

@@ -1,9 +1,9 @@
-//! Debian's Postfix with Debian's Dovecot behind it, which checks tokens: a submission server in a
+//! Debian's Postfix with Debian's Dovecot behind it, which checks tokens and passwords: a submission server in a
 //! folder of its own, on ports of its own. The machine's own configuration is neither read nor written.
 //!
 //! Dovecot knows the lab's public key and checks the tokens by itself: their signature, their time,
-//! their issuer, and that they are for the mailbox that signs in. Postfix puts what it takes into a
-//! maildir.
+//! their issuer, and that they are for the mailbox that signs in. Postfix itself looks at certificates, and
+//! puts what it takes into a maildir.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,9 +16,12 @@ use mail_egress_config::{Security, SmtpRoute};
 use mail_egress_tests::debian::Wanted;
 use mail_egress_tests::ending::Ending;
 use mail_egress_tests::eventually::eventually;
-use mail_egress_tests::lab::{Claims, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Lab};
+use mail_egress_tests::lab::{Claims, ClientCertificate, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Lab};
 use mail_egress_tests::postfix;
 use nix::unistd::{User, chown};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// Where both come from.
@@ -26,6 +29,9 @@ pub(crate) const PACKAGES: &[Wanted<'static>] = &[postfix::PACKAGE, ("/usr/sbin/
 
 /// The largest message that it takes, in octets.
 pub(crate) const LARGEST: usize = 3_000_000;
+
+/// The mailbox's password.
+pub(crate) const PASSWORD: &str = "a password with spaces and {braces}";
 
 /// A start on a busy machine.
 const START: Duration = Duration::from_secs(30);
@@ -40,6 +46,8 @@ pub(crate) struct Postfix {
     submission: u16,
     submissions: u16,
     certificate: String,
+    /// A client's certificate that it knows by fingerprint, of an authority that it does not know.
+    pub(crate) listed: ClientCertificate,
     // in the order in which they end
     _master: Ending,
     _dovecot: Ending,
@@ -55,8 +63,9 @@ pub(crate) struct Delivered {
 }
 
 impl Postfix {
-    /// Starts both; they listen when this returns. Needs root, as Postfix does.
-    pub(crate) async fn start(lab: &Lab) -> Result<Self> {
+    /// Starts both, with these mechanisms of Dovecot's; they listen when this returns. Needs root, as
+    /// Postfix does.
+    pub(crate) async fn start(lab: &Lab, mechanisms: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (submission, submissions) = (free_port()?, free_port()?);
         let settings = [
@@ -64,13 +73,15 @@ impl Postfix {
             ("@SUBMISSION@", submission.to_string()),
             ("@SUBMISSIONS@", submissions.to_string()),
             ("@LARGEST@", LARGEST.to_string()),
+            ("@MECHANISMS@", mechanisms.to_owned()),
             ("@ISSUER@", lab.entra().claims(DEFAULT_CLIENT_ID)?.iss),
         ];
         let fill = |text: &str| {
             settings.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
         };
         postfix::furnish(folder.path(), &fill(MAIN), &fill(MASTER))?;
-        let certificate = furnish(folder.path(), lab)?;
+        let listed = lab.unknown_client_certificate("listed")?;
+        let certificate = furnish(folder.path(), lab, &listed)?;
         let etc = folder.path().join("etc");
         for (name, text) in [("dovecot.conf", DOVECOT), ("oauth2.conf", OAUTH2)] {
             fs::write(etc.join(name), fill(text))?;
@@ -79,7 +90,8 @@ impl Postfix {
         let output = File::create(folder.path().join("output"))?;
         let dovecot = Ending::start("dovecot", &["-F", "-c"], &etc.join("dovecot.conf"), &output)?;
         let master = Ending::start(postfix::MASTER, &postfix::FOREGROUND, &etc, &output)?;
-        let this = Self { submission, submissions, certificate, _master: master, _dovecot: dovecot, folder };
+        let this =
+            Self { submission, submissions, certificate, listed, _master: master, _dovecot: dovecot, folder };
         let ready = async || {
             ensure!(this.folder.path().join("queue/private/auth").exists(), "Dovecot does not listen");
             std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, submissions))?;
@@ -162,8 +174,9 @@ pub(crate) fn field<'a>(text: &'a [u8], name: &str) -> Result<(&'a [u8], &'a [u8
     Ok(value.split_at(end + 1))
 }
 
-/// Makes the folders, the certificate, and the key by which tokens are checked; gives the certificate.
-fn furnish(folder: &Path, lab: &Lab) -> Result<String> {
+/// Makes the folders, the certificate, and what tokens, passwords and clients' certificates are checked by;
+/// gives the certificate.
+fn furnish(folder: &Path, lab: &Lab, listed: &ClientCertificate) -> Result<String> {
     let keys = folder.join("keys/default/RS256");
     fs::create_dir_all(&keys)?;
     for name in ["mail", "dovecot"] {
@@ -173,11 +186,21 @@ fn furnish(folder: &Path, lab: &Lab) -> Result<String> {
     chown(&folder.join("mail"), Some(owner.uid), None)?;
     let (kid, key) = lab.entra().signing_key()?;
     fs::write(keys.join(kid), key)?;
+    fs::write(folder.join("etc/passwords"), format!("{DEFAULT_MAILBOX}:{{PLAIN}}{PASSWORD}\n"))?;
+    fs::write(folder.join("etc/clients"), format!("{} listed\n", fingerprint(&listed.certificate)?))?;
+    fs::write(folder.join("etc/clients.pem"), lab.client_ca_pem())?;
     fs::write(folder.join("etc/boxes"), "/^to[0-9]*@example\\.org$/ all/\n")?;
     let issued = rcgen::generate_simple_self_signed(vec![Ipv4Addr::LOCALHOST.to_string()])?;
     fs::write(folder.join("etc/cert.pem"), issued.cert.pem())?;
     fs::write(folder.join("etc/key.pem"), issued.signing_key.serialize_pem())?;
     Ok(issued.cert.pem())
+}
+
+/// As Postfix writes it (postconf(5), `smtpd_tls_fingerprint_digest`).
+fn fingerprint(pem: &str) -> Result<String> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes())?;
+    let octets = Sha256::digest(&certificate).iter().map(|octet| format!("{octet:02X}")).collect::<Vec<_>>();
+    Ok(octets.join(":"))
 }
 
 fn free_port() -> Result<u16> {
