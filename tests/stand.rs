@@ -21,6 +21,7 @@ use tokio::process::{Child, Command};
 
 use crate::client::Client;
 use crate::eventually::eventually;
+use crate::lab::program::RouteKind;
 use crate::lab::{self, Lab, LabOptions};
 use crate::programs::Programs;
 
@@ -82,6 +83,24 @@ impl Stand {
         let programs = Programs::build_sidecar()?;
         let lab = Lab::start(setting.lab.clone()).await?;
         Self::begin(&programs, lab, 0, false, &setting).await
+    }
+
+    /// A sidecar that sends by this route to a lab that was furnished for it and keeps no limits.
+    ///
+    /// # Errors
+    /// When one of them does not start; with the sidecar's log.
+    pub async fn by_route(kind: RouteKind) -> Result<Self> {
+        let mut lab = LabOptions::default();
+        kind.furnish(&mut lab, &lab::DEFAULT_SECRET.into(), false);
+        let stand = Self::set(Setting { lab, ..Setting::default() }).await?;
+        let (route, mut file) = (kind.to(&stand.lab)?, stand.file().await?);
+        if !route.uses_token() {
+            file.token = None;
+        }
+        file.route = Some(route);
+        stand.configure(&file)?;
+        stand.wait_until_configured().await?;
+        Ok(stand)
     }
 
     /// A sidecar on a port of choice (0: any), its log on the screen or in a file.

@@ -18,6 +18,7 @@ pub(crate) const PACKAGES: &[Wanted<'static>] = &[
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/msmtp", "msmtp"),
     ("/usr/bin/python3", "python3"),
+    ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/node", "nodejs"),
     ("/usr/share/nodejs/nodemailer/package.json", "node-nodemailer"),
 ];

@@ -2,15 +2,18 @@
 //! sends to, and Prometheus' tool that judges its metrics.
 
 mod clients;
+mod matrix;
 mod metrics;
 mod servers;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use libtest_mimic::{Arguments, Failed, Trial};
 use mail_egress_config::Security;
 use mail_egress_tests::debian::{self, Wanted};
+use mail_egress_tests::lab::program::RouteKind;
 use mail_egress_tests::programs::Programs;
 use tokio::runtime::Runtime;
 
@@ -56,6 +59,11 @@ fn main() -> Result<ExitCode> {
     trials.push(trial("postfix_takes_a_certificate_by_fingerprint_or_authority_and_refuses_others", || {
         Runtime::new()?.block_on(servers::postfix_takes_a_certificate())
     }));
+    for route in RouteKind::value_variants() {
+        trials.push(trial(format!("mail_of_a_library_arrives_as_it_was_sent_by_{route}"), || {
+            Runtime::new()?.block_on(matrix::arrives_as_it_was_sent(*route))
+        }));
+    }
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(there.is_err())).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
