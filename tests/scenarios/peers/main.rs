@@ -1,9 +1,10 @@
 //! Programs that were not written here: clients that send through the sidecar, servers that it
-//! sends to, and Prometheus' tool that judges its metrics.
+//! sends to, proxies on the way, and Prometheus' tool that judges its metrics.
 
 mod clients;
 mod matrix;
 mod metrics;
+mod proxies;
 mod servers;
 
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
     Programs::build_sidecar()?;
     let packages: Vec<Wanted<'_>> =
-        [clients::PACKAGES, metrics::PACKAGES, servers::postfix::PACKAGES].concat();
+        [clients::PACKAGES, metrics::PACKAGES, proxies::PACKAGES, servers::postfix::PACKAGES].concat();
     let there = debian::provide(&packages);
     if let Err(reason) = &there {
         eprintln!("skipped: the scenarios with other programs: {reason:#}");
@@ -35,6 +36,12 @@ fn main() -> Result<ExitCode> {
         .collect();
     trials.push(trial("promtool_has_no_objection_to_the_metrics", || {
         Runtime::new()?.block_on(metrics::promtool_has_no_objection())
+    }));
+    trials.push(trial("tinyproxy_leads_where_it_may_and_its_refusals_are_explained", || {
+        Runtime::new()?.block_on(proxies::tinyproxy_leads_where_it_may_and_its_refusals_are_explained())
+    }));
+    trials.push(trial("microsocks_leads_and_its_refusals_are_explained", || {
+        Runtime::new()?.block_on(proxies::microsocks_leads_and_its_refusals_are_explained())
     }));
     for (way, security) in [("starttls", Security::StartTls), ("implicit_tls", Security::ImplicitTls)] {
         trials.push(trial(format!("postfix_takes_everything_by_{way}"), move || {

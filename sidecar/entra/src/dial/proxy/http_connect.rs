@@ -56,9 +56,9 @@ impl HttpConnect {
             }
             200..=299 => Ok((taken, Heard::Open)),
             407 => Err(ProxyTrouble::WantsLogin(words)),
-            // it says that the way behind it is at fault
-            502..=504 => Err(ProxyTrouble::NoWay(words)),
-            300..=599 => Err(ProxyTrouble::Refused(words)),
+            300..=499 => Err(ProxyTrouble::Refused(words)),
+            // the way behind it is at fault: Squid says 503, and tinyproxy 500
+            500..=599 => Err(ProxyTrouble::NoWay(words)),
             _ => Err(garbled(&format!("the status {code}"))),
         }
     }
@@ -131,7 +131,7 @@ mod tests {
             ("403 Forbidden", ProxyTrouble::Refused(words("403 Forbidden"))),
             ("405", ProxyTrouble::Refused(words("405"))),
             ("302 Found", ProxyTrouble::Refused(words("302 Found"))),
-            ("500 Oops", ProxyTrouble::Refused(words("500 Oops"))),
+            ("500 Unable to connect", ProxyTrouble::NoWay(words("500 Unable to connect"))),
             ("407 Login", ProxyTrouble::WantsLogin(words("407 Login"))),
             ("502 Bad Gateway", ProxyTrouble::NoWay(words("502 Bad Gateway"))),
             ("504 Timeout", ProxyTrouble::NoWay(words("504 Timeout"))),
