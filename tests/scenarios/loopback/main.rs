@@ -3,6 +3,7 @@
 mod check;
 mod configuration;
 mod content;
+mod credentials;
 mod delivery;
 mod direct_send;
 mod faults;
