@@ -217,7 +217,18 @@ async fn client() -> anyhow::Result<Client> {
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
+    // HTTPS_PROXY is for tokens. In a pod kube leaves it alone; with a kubeconfig it would take it for the
+    // API server as well, which is near. A proxy that the kubeconfig itself names stays.
+    if config.proxy_url.is_some() && config.proxy_url == proxy_of_environment() {
+        config.proxy_url = None;
+    }
     Client::try_from(config).context("no client can be made for the cluster")
+}
+
+/// As kube reads it.
+fn proxy_of_environment() -> Option<http::Uri> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
 }
 
 /// The parts that run as long as the program does.
