@@ -15,6 +15,8 @@ pub const LABEL_SENDER: &str = "mail-egress.io/sender";
 pub const LABEL_CREDENTIAL: &str = "mail-egress.io/credential";
 /// On a Secret in the operator's namespace: it keeps a token across restarts.
 pub const LABEL_TOKEN: &str = "mail-egress.io/token";
+/// On a Secret in the operator's namespace: it keeps the newest refresh token.
+pub const LABEL_REFRESH_TOKEN: &str = "mail-egress.io/refresh-token";
 /// On whatever the operator owns.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`LABEL_MANAGED_BY`].
@@ -30,6 +32,9 @@ pub const ANNOTATION_ADMIN_PORT: &str = "mail-egress.io/admin-port";
 /// On a pod: the Secret of its namespace with the user name and password that the app must log in with
 /// (of type `kubernetes.io/basic-auth`).
 pub const ANNOTATION_AUTH_SECRET: &str = "mail-egress.io/auth-secret";
+/// On a pod: the audience for which its own Kubernetes token is mounted into the sidecar, as an
+/// EntraApp with `federated.subject: Workload` asks for it.
+pub const ANNOTATION_FEDERATED_AUDIENCE: &str = "mail-egress.io/federated-audience";
 
 /// On a pod: the volume of its own in which the sidecar keeps messages, for the delivery mode Spool.
 pub const ANNOTATION_SPOOL_VOLUME: &str = "mail-egress.io/spool-volume";
@@ -63,6 +68,10 @@ pub mod condition {
     pub const CREDENTIAL_READY: &str = "CredentialReady";
     /// Every field that is set is honoured by this version.
     pub const SUPPORTED: &str = "Supported";
+    /// What the first route cannot carry is sent by the fallback route.
+    pub const FALLBACK_READY: &str = "FallbackReady";
+    /// A credential that does not end by itself within hours lies in the namespace.
+    pub const LONG_LIVED_CREDENTIAL: &str = "LongLivedCredential";
     /// The summary of the others.
     pub const READY: &str = "Ready";
     /// Of kstatus: nothing more will happen until somebody mends it.

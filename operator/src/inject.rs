@@ -37,6 +37,10 @@ pub const NO_TOKEN_VOLUME: &str = "mail-egress-no-api-token";
 pub const SPILL_VOLUME: &str = "mail-egress-spill";
 /// The volume with what the app must log in with, where an annotation asks for it.
 pub const AUTH_VOLUME: &str = "mail-egress-auth";
+/// The volume with the pod's own token for Entra, where an annotation asks for it.
+pub const FEDERATED_VOLUME: &str = "mail-egress-federated";
+/// The file with that token in the sidecar.
+pub const FEDERATED_TOKEN_FILE: &str = "/var/run/mail-egress/federated/token";
 /// Where the sidecar's image has its one program.
 pub const SIDECAR_PROGRAM: &str = "/mail-egress-sidecar";
 

@@ -9,8 +9,8 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use super::{
-    AUTH_VOLUME, Decision, Injection, NO_TOKEN_VOLUME, Refusal, Resources, SENDER_VOLUME, SPILL_VOLUME,
-    Settings, Skip, inject,
+    AUTH_VOLUME, Decision, FEDERATED_VOLUME, Injection, NO_TOKEN_VOLUME, Refusal, Resources, SENDER_VOLUME,
+    SPILL_VOLUME, Settings, Skip, inject,
 };
 
 fn settings() -> Settings {
@@ -82,7 +82,8 @@ fn golden(name: &str) {
 fn keeps_the_users_own(before: &Value, after: &Value) {
     assert_eq!(before["spec"]["containers"], after["spec"]["containers"]);
     let others = |pod: &Value, list: &str| -> Vec<Value> {
-        let ours = ["mail-egress", SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME];
+        let ours =
+            ["mail-egress", SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME, FEDERATED_VOLUME];
         let list = pod["spec"][list].as_array().cloned().unwrap_or_default();
         list.into_iter().filter(|item| !ours.contains(&item["name"].as_str().unwrap())).collect()
     };
@@ -259,7 +260,7 @@ fn refuses_pods_in_which_the_token_could_be_seen() {
         assert!(sentence.contains(&format!("spec.{field} is true")), "{sentence}");
         injection(&set(&pod, &format!("/spec/{field}"), json!(false)));
     }
-    for volume in [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME] {
+    for volume in [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME, FEDERATED_VOLUME] {
         let mounts = json!([{"name": volume, "mountPath": "/mine"}]);
         let user = set(&pod, "/spec/containers/0/volumeMounts", mounts.clone());
         assert_eq!(refusal(&user).reason(), "VolumeMounted");
@@ -339,11 +340,32 @@ fn refuses_a_secret_that_no_secret_or_the_tokens_can_be() {
 }
 
 #[test]
+fn a_pods_own_token_for_entra_is_mounted_into_the_sidecar_where_it_is_asked_for() {
+    golden("federated");
+}
+
+#[test]
+fn refuses_an_audience_that_is_none_or_the_clusters_own() {
+    let pod = pod("bare");
+    for audience in [
+        "",
+        "a b",
+        "https://kubernetes.default.svc",
+        "https://kubernetes.default.svc.cluster.local",
+        &"a".repeat(601),
+    ] {
+        let refused = refusal(&annotated(&pod, "federated-audience", audience));
+        assert_eq!(refused.reason(), "InvalidAnnotation", "{audience:?}");
+    }
+    injection(&annotated(&pod, "federated-audience", "api://AzureADTokenExchange"));
+}
+
+#[test]
 fn an_annotation_that_is_not_known_is_warned_of_once_and_the_pod_injected() {
     let slip = annotated(&pod("bare"), "smtp-prot", "2526");
     let Decision::Inject(first) = decide(&slip) else { panic!("not injected") };
     assert!(first.is_first && !first.patch.0.is_empty());
-    let warning = "mail-egress: the annotation mail-egress.io/smtp-prot is not known and has no effect; known are smtp-port, ";
+    let warning = "mail-egress: mail-egress.io/smtp-prot is not known and has no effect; known: smtp-port, ";
     assert!(first.warnings.len() == 1 && first.warnings[0].starts_with(warning), "{:?}", first.warnings);
     let Decision::Inject(again) = decide(&patched(&slip)) else { panic!("not injected") };
     assert_eq!(again.warnings, [""; 0]);

@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
 use super::{
-    AUTH_VOLUME, NO_TOKEN_VOLUME, Refusal, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME, Settings, is_injected,
+    AUTH_VOLUME, FEDERATED_VOLUME, NO_TOKEN_VOLUME, Refusal, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME,
+    Settings, is_injected,
 };
 
 /// Finds the first obstacle.
@@ -74,7 +75,7 @@ fn mounts(spec: &PodSpec) -> Result<(), Refusal> {
 
 /// Whether a volume of this name is injected.
 pub(super) fn is_ours(volume: &str) -> bool {
-    [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME].contains(&volume)
+    [SENDER_VOLUME, NO_TOKEN_VOLUME, SPILL_VOLUME, AUTH_VOLUME, FEDERATED_VOLUME].contains(&volume)
 }
 
 /// All containers of the pod but the sidecar.

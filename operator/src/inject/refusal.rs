@@ -2,7 +2,7 @@
 
 use mail_egress_crds::names::{LABEL_SENDER, SENDER_NAME_MAX};
 
-use super::{AUTH_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME};
+use super::{AUTH_VOLUME, FEDERATED_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SPILL_VOLUME};
 
 /// How much of a bad value is repeated.
 const SHOWN: usize = 64;
@@ -91,7 +91,7 @@ pub enum Refusal {
     },
     /// A user's container would see the token, or the directory where none must be.
     #[error(
-        "the container {container} mounts {volume}, which is for the sidecar alone ({SENDER_VOLUME} holds the token, {SPILL_VOLUME} messages, {AUTH_VOLUME} a password, {NO_TOKEN_VOLUME} nothing); remove that volumeMount"
+        "the container {container} mounts {volume}, which is for the sidecar alone ({SENDER_VOLUME} holds the token, {SPILL_VOLUME} messages, {AUTH_VOLUME} a password, {FEDERATED_VOLUME} a token too, {NO_TOKEN_VOLUME} nothing); remove that volumeMount"
     )]
     VolumeMounted {
         /// Who mounts it.

@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
-    KeyToPath, ObjectFieldSelector, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-    SecurityContext, Volume, VolumeMount,
+    KeyToPath, ObjectFieldSelector, PodSpec, Probe, ProjectedVolumeSource, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, ServiceAccountTokenProjection, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use mail_egress_crds::names::sender_secret;
@@ -12,7 +13,8 @@ use super::resources::Resources;
 use super::spool::SpoolVolume;
 use super::wishes::Wishes;
 use super::{
-    AUTH_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME, SIDECAR_PROGRAM, SPILL_VOLUME, Settings,
+    AUTH_VOLUME, FEDERATED_TOKEN_FILE, FEDERATED_VOLUME, NO_TOKEN_VOLUME, SENDER_VOLUME, SIDECAR_NAME,
+    SIDECAR_PROGRAM, SPILL_VOLUME, Settings,
 };
 
 /// Where the sender's Secret is mounted, as a whole directory: a file of its own (subPath) would
@@ -24,6 +26,9 @@ const TOKEN_DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const SPILL_DIRECTORY: &str = "/var/lib/mail-egress/spill";
 /// Where lies what the app must log in with; a whole directory too.
 const AUTH_DIRECTORY: &str = "/var/run/mail-egress/auth";
+/// How long the pod's own token for Entra lasts, in seconds; the kubelet renews it before. The shortest
+/// that Azure's own workload identity uses (fact sheet A).
+const FEDERATED_SECONDS: i64 = 3600;
 /// The keys of a Secret of type `kubernetes.io/basic-auth`, under which the sidecar looks.
 const AUTH_KEYS: [&str; 2] = ["username", "password"];
 /// How much of them the sidecar takes in before it answers 452.
@@ -65,6 +70,7 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         VolumeMount { read_only: None, ..mount(SPILL_VOLUME, SPILL_DIRECTORY) },
     ];
     mounts.extend(wishes.auth_secret.as_ref().map(|_| mount(AUTH_VOLUME, AUTH_DIRECTORY)));
+    mounts.extend(wishes.federated_audience.as_ref().map(|_| mount(FEDERATED_VOLUME, federated_directory())));
     mounts.extend(spool.map(SpoolVolume::mount));
     Container {
         name: SIDECAR_NAME.to_owned(),
@@ -142,7 +148,34 @@ pub(super) fn volumes(wishes: &Wishes) -> Vec<Volume> {
         secret: Some(secret(name.clone(), Some(keys.to_vec()))),
         ..Volume::default()
     }));
+    volumes.extend(wishes.federated_audience.as_deref().map(federated));
     volumes
+}
+
+/// The pod's own token for Entra, which Kubernetes makes for the pod's service account.
+fn federated(audience: &str) -> Volume {
+    let token = ServiceAccountTokenProjection {
+        audience: Some(audience.to_owned()),
+        expiration_seconds: Some(FEDERATED_SECONDS),
+        path: federated_file().to_owned(),
+    };
+    let source = VolumeProjection { service_account_token: Some(token), ..VolumeProjection::default() };
+    Volume {
+        name: FEDERATED_VOLUME.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![source]),
+            ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn federated_directory() -> &'static str {
+    FEDERATED_TOKEN_FILE.rsplit_once('/').map_or(FEDERATED_TOKEN_FILE, |(directory, _)| directory)
+}
+
+fn federated_file() -> &'static str {
+    FEDERATED_TOKEN_FILE.rsplit_once('/').map_or(FEDERATED_TOKEN_FILE, |(_, file)| file)
 }
 
 /// Some seconds less than the pod's own, so that what is left over is told 451 and not cut off.

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use mail_egress_crds::names::{
-    ANNOTATION_ADMIN_PORT, ANNOTATION_AUTH_SECRET, ANNOTATION_SMTP_PORT, ANNOTATION_SPOOL_LIMIT,
-    ANNOTATION_SPOOL_VOLUME, SENDER_NAME_MAX, SENDER_SECRET_PREFIX,
+    ANNOTATION_ADMIN_PORT, ANNOTATION_AUTH_SECRET, ANNOTATION_FEDERATED_AUDIENCE, ANNOTATION_SMTP_PORT,
+    ANNOTATION_SPOOL_LIMIT, ANNOTATION_SPOOL_VOLUME, SENDER_NAME_MAX, SENDER_SECRET_PREFIX,
 };
 
 use super::ports::Ports;
@@ -19,10 +19,11 @@ const MEMORY_REQUEST: &str = "mail-egress.io/memory-request";
 const CPU_LIMIT: &str = "mail-egress.io/cpu-limit";
 const MEMORY_LIMIT: &str = "mail-egress.io/memory-limit";
 /// The annotations that a user may set.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     ANNOTATION_SMTP_PORT,
     ANNOTATION_ADMIN_PORT,
     ANNOTATION_AUTH_SECRET,
+    ANNOTATION_FEDERATED_AUDIENCE,
     ANNOTATION_SPOOL_VOLUME,
     ANNOTATION_SPOOL_LIMIT,
     CPU_REQUEST,
@@ -30,6 +31,8 @@ const KNOWN: [&str; 9] = [
     CPU_LIMIT,
     MEMORY_LIMIT,
 ];
+/// The longest audience, as in an EntraApp.
+const AUDIENCE_MAX: usize = 600;
 /// The longest name of a Secret.
 const SECRET_NAME_MAX: usize = 253;
 /// How many annotations are warned of.
@@ -43,6 +46,8 @@ pub(super) struct Wishes {
     pub(super) resources: Resources,
     /// The Secret with what the app must log in with; without one, any login is accepted.
     pub(super) auth_secret: Option<String>,
+    /// The audience of the pod's own token that the sidecar exchanges, where it does.
+    pub(super) federated_audience: Option<String>,
     /// Where messages are kept, if the pod has a place for them.
     pub(super) spool: Option<SpoolVolume>,
     /// What to tell whoever creates the pod; the pod gets its sidecar all the same.
@@ -69,10 +74,19 @@ impl Wishes {
             expected: invalid.expected,
         })?;
         let auth_secret = auth_secret(pod)?;
+        let federated_audience = federated_audience(pod)?;
         let spool = SpoolVolume::read(pod)?;
         let mut warnings = unknown(pod);
         warnings.extend(spool.as_ref().and_then(SpoolVolume::warning));
-        Ok(Self { sender: label.to_owned(), ports, resources, auth_secret, spool, warnings })
+        Ok(Self {
+            sender: label.to_owned(),
+            ports,
+            resources,
+            auth_secret,
+            federated_audience,
+            spool,
+            warnings,
+        })
     }
 }
 
@@ -94,9 +108,7 @@ fn unknown(pod: &Pod) -> Vec<String> {
     let known = |key: &str| key == INJECTED_ANNOTATION || KNOWN.contains(&key);
     let unknown = keys.filter(|key| key.starts_with(PREFIX) && !known(key));
     let all = KNOWN.map(|known| known.trim_start_matches(PREFIX)).join(", ");
-    let warning = |key| {
-        format!("mail-egress: the annotation {} is not known and has no effect; known are {all}", shown(key))
-    };
+    let warning = |key| format!("mail-egress: {} is not known and has no effect; known: {all}", shown(key));
     unknown.take(WARNINGS).map(warning).collect()
 }
 
@@ -110,6 +122,19 @@ fn auth_secret(pod: &Pod) -> Result<Option<String>, Refusal> {
         "the name of a Secret of the pod's namespace with the keys username and password, not beginning with {SENDER_SECRET_PREFIX}"
     );
     Err(Refusal::annotation(ANNOTATION_AUTH_SECRET, name, &expected))
+}
+
+/// The API server's own audience would make it a token for the cluster, and none is put into a sidecar:
+/// but which that is nobody can tell here, so only its usual forms are refused.
+fn federated_audience(pod: &Pod) -> Result<Option<String>, Refusal> {
+    let Some(audience) = annotation(pod, ANNOTATION_FEDERATED_AUDIENCE) else { return Ok(None) };
+    let visible = audience.bytes().all(|byte| byte.is_ascii_graphic());
+    let of_cluster = audience.contains("kubernetes.default");
+    if !audience.is_empty() && audience.len() <= AUDIENCE_MAX && visible && !of_cluster {
+        return Ok(Some(audience.to_owned()));
+    }
+    let expected = "the audience of the EntraApp (spec.credential.federated.audience), such as api://AzureADTokenExchange, and not the cluster's own";
+    Err(Refusal::annotation(ANNOTATION_FEDERATED_AUDIENCE, audience, expected))
 }
 
 fn port(pod: &Pod, key: &'static str) -> Result<Option<u16>, Refusal> {
