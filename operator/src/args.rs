@@ -1,6 +1,6 @@
 //! The command line. Every flag is an environment variable as well.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
@@ -21,6 +21,10 @@ pub enum Command {
     /// Run the operator: controllers (on the replica that leads), webhook (on every replica)
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Sign in to a mailbox with a code on any device, and make the Secret for an EntraApp with
+    /// spec.credential.refreshToken
+    #[command(after_help = LOGIN_EXAMPLES)]
+    Login(Box<LoginArgs>),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -31,6 +35,68 @@ Examples:
   On a workstation, against the cluster of the current kubeconfig:
     KUBECONFIG=~/.kube/config mail-egress-operator run \\
       --sidecar-image=registry.example/mail-egress-sidecar:0.1.0 --log-format=text";
+
+const LOGIN_EXAMPLES: &str = "\
+The application must allow public client flows; for a work account its scopes need consent. The token
+is good for the mailbox that signs in, for 90 days after its last use; the operator renews it.
+
+Examples:
+  A consumer mailbox (Outlook.com), straight into the cluster of the current kubeconfig:
+    mail-egress-operator login --tenant=consumers --client-id=CLIENT_ID \\
+      --secret-name=outlook-com --apply
+
+  A work account, as a file for `kubectl apply`:
+    mail-egress-operator login --tenant=contoso.com --client-id=CLIENT_ID \\
+      --secret-name=contoso-billing --output=secret.yaml
+
+  For Microsoft Graph, in the US Government cloud:
+    mail-egress-operator login --tenant=contoso.us --client-id=CLIENT_ID --secret-name=contoso \\
+      --login-url=https://login.microsoftonline.us --scope=https://graph.microsoft.us/Mail.Send --apply";
+
+/// Settings of `login`.
+#[derive(Clone, Debug, Parser)]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["output", "apply"]))]
+pub struct LoginArgs {
+    /// The tenant: its id or a domain of it, or `consumers` for Outlook.com
+    #[arg(long)]
+    pub tenant: String,
+
+    /// The application (client) id of the app registration
+    #[arg(long)]
+    pub client_id: String,
+
+    /// What the token shall allow, with spaces between; offline_access is added
+    #[arg(long, default_value = "https://outlook.office.com/SMTP.Send")]
+    pub scope: String,
+
+    /// The login host, where it is not the world-wide cloud's
+    #[arg(long, default_value = "https://login.microsoftonline.com")]
+    pub login_url: String,
+
+    /// Certificates (PEM) that alone are trusted for the login host
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// The Secret's name, as spec.credential.refreshToken.secretName of the EntraApp says it
+    #[arg(long)]
+    pub secret_name: String,
+
+    /// The operator's namespace
+    #[arg(long, default_value = "mail-egress-system")]
+    pub namespace: String,
+
+    /// The key in the Secret
+    #[arg(long, default_value = "refreshToken")]
+    pub key: String,
+
+    /// Write the Secret as YAML into this new file, or to standard output (-)
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Apply the Secret to the cluster of the current kubeconfig
+    #[arg(long)]
+    pub apply: bool,
+}
 
 /// Settings of `run`.
 #[derive(Clone, Debug, Parser)]
@@ -153,8 +219,21 @@ mod tests {
     #[test]
     fn runs_with_the_image_alone() {
         let args = Args::try_parse_from(["operator", "run", "--sidecar-image=sidecar:1"]).unwrap();
-        let Command::Run(run) = args.command;
+        let Command::Run(run) = args.command else { panic!("another command") };
         assert_eq!((run.resync, run.create_default_routes), (Duration::from_secs(600), true));
+    }
+
+    #[test]
+    fn a_login_says_where_the_secret_goes_to_and_only_one_place() {
+        let parse = |more: &[&str]| {
+            let line = ["operator", "login", "--tenant=consumers", "--client-id=a", "--secret-name=me"];
+            Args::try_parse_from(line.iter().chain(more)).map(|_| ()).map_err(|error| error.kind())
+        };
+        use clap::error::ErrorKind;
+        assert_eq!(parse(&["--apply"]), Ok(()));
+        assert_eq!(parse(&["--output=-"]), Ok(()));
+        assert_eq!(parse(&[]), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(parse(&["--apply", "--output=-"]), Err(ErrorKind::ArgumentConflict));
     }
 
     #[test]

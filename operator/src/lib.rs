@@ -11,6 +11,7 @@ pub mod events;
 pub mod inject;
 pub mod leader;
 pub mod log;
+pub mod login;
 pub mod metrics;
 pub mod run;
 pub mod tokens;

@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use clap::Parser;
 use mail_egress_operator::{
     args::{Args, Command},
-    log, run,
+    log, login, run,
 };
 
 fn main() -> ExitCode {
-    let Command::Run(args) = Args::parse().command;
-    match log::start(args.log_format, &args.log_level) {
-        Ok(()) => run::blocking(&args),
-        Err(error) => {
-            eprintln!("mail-egress-operator: {error}");
-            ExitCode::from(2)
-        }
+    match Args::parse().command {
+        Command::Run(args) => match log::start(args.log_format, &args.log_level) {
+            Ok(()) => run::blocking(&args),
+            Err(error) => {
+                eprintln!("mail-egress-operator: {error}");
+                ExitCode::from(2)
+            }
+        },
+        Command::Login(args) => login::blocking(&args),
     }
 }

@@ -51,7 +51,7 @@ fn the_command_line_of_the_deployment_is_valid_and_its_ports_are_the_programs() 
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let words = ["command", "args"].iter().flat_map(|list| container[list].as_array().unwrap());
     let args = Args::try_parse_from(words.map(|word| word.as_str().unwrap())).unwrap();
-    let Command::Run(run) = args.command;
+    let Command::Run(run) = args.command else { panic!("another command") };
     assert_eq!(run.sidecar_image, "mail-egress-sidecar:dev");
     assert_eq!(container["image"], "mail-egress-operator:dev");
 
