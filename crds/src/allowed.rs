@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::selector::NamespaceSelector;
 
-/// Namespaces that may use a MailRoute: by name, or by label.
+/// Namespaces that may use a MailRoute, by name or by label, and for which mailboxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -23,6 +23,11 @@ pub struct AllowedNamespace {
     /// The namespaces, by their labels. An empty selector selects every namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<NamespaceSelector>,
+    /// The mailboxes that these namespaces may send as, as in an EntraApp. Absent: every mailbox, as
+    /// far as the route's server lets them.
+    #[schemars(schema_with = "crate::schema::nested_patterns")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<String>,
 }
 
 /// Namespaces that may use an EntraApp, by name or by label, and the mailboxes that they may use
@@ -48,7 +53,7 @@ pub struct AllowedMailboxes {
     pub mailboxes: Vec<String>,
 }
 
-/// What an EntraApp says to one namespace and mailbox.
+/// What an EntraApp, or a route without one, says to one namespace and mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// An entry names both.
@@ -63,6 +68,11 @@ impl AllowedNamespace {
     /// Tells whether a namespace of that name and with those labels is meant.
     pub fn admits(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         selects(self.namespaces.as_deref(), self.selector.as_ref(), namespace, labels)
+    }
+
+    /// Tells whether the mailbox is among the entry's; says nothing of the namespace.
+    pub fn admits_mailbox(&self, mailbox: &str) -> bool {
+        self.mailboxes.is_empty() || pattern::any_covers(&self.mailboxes, mailbox)
     }
 }
 
@@ -86,15 +96,27 @@ impl Admission {
         labels: &BTreeMap<String, String>,
         mailbox: &str,
     ) -> Self {
-        let mut admitting = entries.iter().filter(|entry| entry.admits(namespace, labels)).peekable();
-        if admitting.peek().is_none() {
-            return Self::NamespaceNotAllowed;
-        }
-        if admitting.any(|entry| entry.admits_mailbox(mailbox)) {
-            Self::Admitted
-        } else {
-            Self::MailboxNotAllowed
-        }
+        let admitting = entries.iter().filter(|entry| entry.admits(namespace, labels));
+        Self::sum(admitting.map(|entry| entry.admits_mailbox(mailbox)))
+    }
+
+    /// As [`Admission::judge`], by all entries of a route that has no EntraApp.
+    pub fn judge_route(
+        entries: &[AllowedNamespace],
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+        mailbox: &str,
+    ) -> Self {
+        let admitting = entries.iter().filter(|entry| entry.admits(namespace, labels));
+        Self::sum(admitting.map(|entry| entry.admits_mailbox(mailbox)))
+    }
+
+    /// Of what each entry that names the namespace says to the mailbox.
+    fn sum(admitting: impl Iterator<Item = bool>) -> Self {
+        admitting.fold(Self::NamespaceNotAllowed, |sum, admits| match (sum, admits) {
+            (Self::Admitted, _) | (_, true) => Self::Admitted,
+            (Self::NamespaceNotAllowed | Self::MailboxNotAllowed, false) => Self::MailboxNotAllowed,
+        })
     }
 }
 
@@ -155,8 +177,28 @@ mod tests {
     }
 
     #[test]
+    fn a_route_that_names_no_mailboxes_admits_each() {
+        let entry = |mailboxes: &[&str]| AllowedNamespace {
+            namespaces: Some(vec!["shop".into()]),
+            mailboxes: mailboxes.iter().map(|&pattern| pattern.into()).collect(),
+            ..AllowedNamespace::default()
+        };
+        let judge = |entries: &[AllowedNamespace], namespace: &str| {
+            Admission::judge_route(entries, namespace, &BTreeMap::new(), "ceo@contoso.com")
+        };
+        assert_eq!(judge(&[entry(&[])], "shop"), Admission::Admitted);
+        assert_eq!(judge(&[entry(&["shop@contoso.com"])], "shop"), Admission::MailboxNotAllowed);
+        assert_eq!(
+            judge(&[entry(&["shop@contoso.com"]), entry(&["ceo@*.com", "*"])], "shop"),
+            Admission::Admitted
+        );
+        assert_eq!(judge(&[entry(&[])], "hr"), Admission::NamespaceNotAllowed);
+    }
+
+    #[test]
     fn an_empty_selector_admits_every_namespace() {
-        let everybody = AllowedNamespace { namespaces: None, selector: Some(NamespaceSelector::default()) };
+        let everybody =
+            AllowedNamespace { selector: Some(NamespaceSelector::default()), ..AllowedNamespace::default() };
         assert!(everybody.admits("shop", &BTreeMap::new()));
     }
 
@@ -170,6 +212,7 @@ mod tests {
                 match_labels: BTreeMap::from([("team".into(), "shop".into())]),
                 ..Default::default()
             }),
+            mailboxes: Vec::new(),
         };
         assert!(!both.admits("shop", &BTreeMap::new()));
         assert!(both.admits("shop", &BTreeMap::from([("team".into(), "shop".into())])));

@@ -49,6 +49,35 @@ impl Cloud {
         }
     }
 
+    /// The scope of a token for SMTP submission in the name of a signed-in user.
+    pub fn delegated_exchange_scope(self) -> &'static str {
+        match self {
+            Self::Global => "https://outlook.office.com/SMTP.Send",
+            Self::USGovernment | Self::USGovernmentDoD => "https://outlook.office365.us/SMTP.Send",
+            Self::China => "https://partner.outlook.cn/SMTP.Send",
+        }
+    }
+
+    /// The scope of a token for Microsoft Graph in the name of a signed-in user.
+    pub fn delegated_graph_scope(self) -> &'static str {
+        match self {
+            Self::Global => "https://graph.microsoft.com/Mail.Send",
+            Self::USGovernment => "https://graph.microsoft.us/Mail.Send",
+            Self::USGovernmentDoD => "https://dod-graph.microsoft.us/Mail.Send",
+            Self::China => "https://microsoftgraph.chinacloudapi.cn/Mail.Send",
+        }
+    }
+
+    /// The base of Microsoft Graph's API, without a version and without a slash at its end.
+    pub fn graph_url(self) -> &'static str {
+        match self {
+            Self::Global => "https://graph.microsoft.com",
+            Self::USGovernment => "https://graph.microsoft.us",
+            Self::USGovernmentDoD => "https://dod-graph.microsoft.us",
+            Self::China => "https://microsoftgraph.chinacloudapi.cn",
+        }
+    }
+
     /// The host that takes SMTP submissions, by STARTTLS on port 587.
     pub fn submission_host(self) -> &'static str {
         match self {

@@ -63,6 +63,9 @@ mod credential;
     validation = Rule::new("self.tenant.lowerAscii() != 'consumers' || has(self.credential.refreshToken)")
         .message("spec.tenant consumers has mailboxes but no applications of its own: it works with spec.credential.refreshToken only")
         .field_path(".tenant"),
+    validation = Rule::new("!has(self.credential.refreshToken) || !has(self.allowedNamespaces) || self.allowedNamespaces.all(e, e.mailboxes.size() == 1 && !e.mailboxes[0].contains('*') && e.mailboxes[0].lowerAscii() == self.allowedNamespaces[0].mailboxes[0].lowerAscii())")
+        .message("spec.credential.refreshToken is good for the one mailbox that was signed in to: name that one, and no pattern, in every entry of spec.allowedNamespaces")
+        .field_path(".allowedNamespaces"),
 )]
 pub struct EntraAppSpec {
     /// The tenant: its id (a GUID) or one of its domains, such as `contoso.onmicrosoft.com`;
@@ -163,20 +166,35 @@ impl EntraAppSpec {
         self.endpoint.as_ref()?.ca_bundle.as_deref()
     }
 
-    /// The scope of tokens for SMTP submission: the endpoint's, else the cloud's.
+    /// The scope of tokens for SMTP submission: the endpoint's, else the cloud's; by a refresh token
+    /// that of the signed-in user.
     pub fn exchange_scope(&self) -> &str {
-        self.endpoint
-            .as_ref()
-            .and_then(|endpoint| endpoint.exchange_scope.as_deref())
-            .unwrap_or(self.cloud.exchange_scope())
+        let usual = if self.is_delegated() {
+            self.cloud.delegated_exchange_scope()
+        } else {
+            self.cloud.exchange_scope()
+        };
+        self.endpoint.as_ref().and_then(|endpoint| endpoint.exchange_scope.as_deref()).unwrap_or(usual)
     }
 
-    /// The scope of tokens for Microsoft Graph: the endpoint's, else the cloud's.
+    /// The scope of tokens for Microsoft Graph: the endpoint's, else the cloud's; by a refresh token
+    /// that of the signed-in user.
     pub fn graph_scope(&self) -> &str {
-        self.endpoint
-            .as_ref()
-            .and_then(|endpoint| endpoint.graph_scope.as_deref())
-            .unwrap_or(self.cloud.graph_scope())
+        let usual =
+            if self.is_delegated() { self.cloud.delegated_graph_scope() } else { self.cloud.graph_scope() };
+        self.endpoint.as_ref().and_then(|endpoint| endpoint.graph_scope.as_deref()).unwrap_or(usual)
+    }
+
+    /// Tells whether its tokens are those of a signed-in user, by a refresh token.
+    pub fn is_delegated(&self) -> bool {
+        matches!(self.credential.source(), Some(CredentialSource::RefreshToken(_)))
+    }
+
+    /// The one mailbox that all entries admit; none where they admit several, or a pattern.
+    pub fn only_mailbox(&self) -> Option<&str> {
+        let mut mailboxes = self.allowed_namespaces.iter().flat_map(|entry| &entry.mailboxes);
+        let first = mailboxes.next().filter(|mailbox| !mailbox.contains('*'))?;
+        mailboxes.all(|mailbox| mailbox.eq_ignore_ascii_case(first)).then_some(first)
     }
 
     /// Judges whether a namespace of that name and with those labels may use the application for
@@ -187,16 +205,7 @@ impl EntraAppSpec {
 
     /// The paths of the fields that are set and that this version does not act upon.
     pub fn not_yet_honoured(&self) -> Vec<&'static str> {
-        let credential = &self.credential;
-        paths_of_set([
-            ("spec.credential.certificate", credential.certificate.is_some()),
-            ("spec.credential.federated", credential.federated.is_some()),
-            ("spec.credential.refreshToken", credential.refresh_token.is_some()),
-            (
-                "spec.endpoint.graphScope",
-                self.endpoint.as_ref().is_some_and(|endpoint| endpoint.graph_scope.is_some()),
-            ),
-        ])
+        paths_of_set([])
     }
 }
 
@@ -229,7 +238,27 @@ mod tests {
         assert_eq!(spec.login_ca_bundle(), Some("PEM"));
         assert_eq!(spec.exchange_scope(), "a/.default");
         assert_eq!(spec.graph_scope(), "b/.default");
-        assert_eq!(spec.not_yet_honoured(), ["spec.credential.federated", "spec.endpoint.graphScope"]);
+        assert_eq!(spec.not_yet_honoured(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_refresh_token_asks_for_what_its_user_may() {
+        let spec = spec("credential: {refreshToken: {secretName: a}}, cloud: China");
+        assert_eq!(spec.exchange_scope(), "https://partner.outlook.cn/SMTP.Send");
+        assert_eq!(spec.graph_scope(), "https://microsoftgraph.chinacloudapi.cn/Mail.Send");
+    }
+
+    #[test]
+    fn one_mailbox_is_one_however_often_it_is_named() {
+        let only = |mailboxes: [&str; 2]| {
+            let entry = |mailbox: &str| format!("{{namespaces: [shop], mailboxes: ['{mailbox}']}}");
+            let [one, other] = mailboxes.map(entry);
+            let spec = spec(&format!("credential: {{federated: {{}}}}, allowedNamespaces: [{one}, {other}]"));
+            spec.only_mailbox().map(str::to_owned)
+        };
+        assert_eq!(only(["me@outlook.com", "Me@Outlook.com"]).as_deref(), Some("me@outlook.com"));
+        assert_eq!(only(["me@outlook.com", "you@outlook.com"]), None);
+        assert_eq!(only(["*@outlook.com", "*@outlook.com"]), None);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! `MailPolicy`: what the platform allows in the namespaces that it selects.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -213,31 +216,77 @@ pub struct MailPolicyStatus {
 }
 
 impl MailPolicySpec {
-    /// The paths of the fields that are set and that this version does not act upon: this version
-    /// enforces no policy, so that is every one of them.
+    /// The exception from this rule that lasts longest, of those for a MailSender of that name in a
+    /// namespace of that name and with those labels, which have not ended.
+    pub fn exception(
+        &self,
+        rule: PolicyRule,
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+        sender: &str,
+        now: Timestamp,
+    ) -> Option<&Exception> {
+        let named = |names: &Option<Vec<String>>, name: &str| {
+            names.as_ref().is_none_or(|names| names.iter().any(|it| it == name))
+        };
+        let meant = |it: &&Exception| {
+            it.rules.contains(&rule)
+                && now < it.until.0
+                && named(&it.namespaces, namespace)
+                && named(&it.senders, sender)
+        };
+        let selected = self.namespace_selector.selects(labels);
+        self.exceptions.iter().filter(|_| selected).filter(meant).max_by_key(|it| it.until.0)
+    }
+
+    /// The paths of the fields that are set and that this version does not act upon: it enforces no
+    /// policy, and knows one rule of its own that an exception can suspend.
     pub fn not_yet_honoured(&self) -> Vec<&'static str> {
-        let mut paths = vec!["spec.namespaceSelector", "spec.mode"];
-        paths.extend(paths_of_set([
+        let known = |it: &Exception| it.rules.iter().all(|rule| *rule == PolicyRule::ExchangeOnlineBasic);
+        paths_of_set([
             ("spec.mailboxes", self.mailboxes.is_some()),
             ("spec.routes", self.routes.is_some()),
             ("spec.entraApps", self.entra_apps.is_some()),
             ("spec.recipients", self.recipients.is_some()),
             ("spec.credentialKinds", self.credential_kinds.is_some()),
             ("spec.limits", self.limits.is_some()),
-            ("spec.exceptions", !self.exceptions.is_empty()),
-        ]));
-        paths
+            ("spec.exceptions", !self.exceptions.iter().all(known)),
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::MailPolicySpec;
+    use std::collections::BTreeMap;
+
+    use super::{MailPolicySpec, PolicyRule};
 
     #[test]
     fn no_policy_passes_for_enforced() {
         let spec: MailPolicySpec =
             serde_yaml::from_str("{namespaceSelector: {}, routes: {deny: [graph]}}").unwrap();
-        assert_eq!(spec.not_yet_honoured(), ["spec.namespaceSelector", "spec.mode", "spec.routes"]);
+        assert_eq!(spec.not_yet_honoured(), ["spec.routes"]);
+    }
+
+    #[test]
+    fn an_exception_is_for_whom_it_names_and_until_it_ends() {
+        let spec: MailPolicySpec = serde_yaml::from_str(
+            "{namespaceSelector: {matchLabels: {team: shop}}, exceptions: [
+               {name: a, reason: r, until: '2026-12-01T00:00:00Z', senders: [scanner], rules: [ExchangeOnlineBasic]},
+               {name: b, reason: r, until: '2026-12-31T00:00:00Z', namespaces: [print], rules: [ExchangeOnlineBasic]},
+               {name: c, reason: r, until: '2027-12-31T00:00:00Z', rules: [Routes]}]}",
+        )
+        .unwrap();
+        let granted = |namespace: &str, team: &str, sender: &str, now: &str| {
+            let labels = BTreeMap::from([("team".to_owned(), team.to_owned())]);
+            let rule = PolicyRule::ExchangeOnlineBasic;
+            spec.exception(rule, namespace, &labels, sender, now.parse().unwrap()).map(|it| it.name.as_str())
+        };
+        assert_eq!(granted("shop", "shop", "scanner", "2026-11-30T23:59:59Z"), Some("a"));
+        assert_eq!(granted("shop", "shop", "scanner", "2026-12-01T00:00:00Z"), None, "ended");
+        assert_eq!(granted("shop", "shop", "billing", "2026-11-30T00:00:00Z"), None, "another sender");
+        assert_eq!(granted("print", "shop", "scanner", "2026-11-30T00:00:00Z"), Some("b"), "the longer one");
+        assert_eq!(granted("print", "hr", "scanner", "2026-11-30T00:00:00Z"), None, "not selected");
+        assert_eq!(spec.not_yet_honoured(), ["spec.exceptions"], "because of c");
     }
 }

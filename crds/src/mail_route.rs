@@ -6,7 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::{allowed::AllowedNamespace, honoured::paths_of_set, limits::Limits};
+use crate::{
+    allowed::{Admission, AllowedNamespace},
+    honoured::paths_of_set,
+    limits::Limits,
+};
 
 pub use self::{exchange::*, relay::*};
 
@@ -96,10 +100,15 @@ pub struct MailRouteSpec {
     #[schemars(schema_with = "crate::schema::domains")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_domains: Vec<String>,
+    /// The proxy through which the route's server is reached: `http://HOST:PORT` (CONNECT) or
+    /// `socks5://HOST:PORT`. Absent: it is dialled directly.
+    #[schemars(schema_with = "crate::schema::proxy")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// What the route's server allows to one mailbox, and so the default of every sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
-    /// Who may use a route that has no EntraApp. By default nobody.
+    /// Who may use a route that has no EntraApp, and for which mailboxes. By default nobody.
     #[schemars(length(max = 200))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_namespaces: Vec<AllowedNamespace>,
@@ -181,27 +190,21 @@ impl MailRouteSpec {
         ways.next().is_none().then_some(way)
     }
 
-    /// Tells whether a namespace of that name and with those labels may use the route, as far as
-    /// the route itself decides: where its way uses an EntraApp, that one decides instead.
-    pub fn admits(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.way().is_some_and(|way| {
-            way.uses_entra_app()
-                || self.allowed_namespaces.iter().any(|entry| entry.admits(namespace, labels))
-        })
+    /// Judges whether a namespace of that name and with those labels may use the route for that
+    /// mailbox, as far as the route itself decides: where its way uses an EntraApp, that one decides
+    /// instead.
+    pub fn admission(&self, namespace: &str, labels: &BTreeMap<String, String>, mailbox: &str) -> Admission {
+        match self.way() {
+            Some(way) if way.uses_entra_app() => Admission::Admitted,
+            Some(_) => Admission::judge_route(&self.allowed_namespaces, namespace, labels, mailbox),
+            None => Admission::NamespaceNotAllowed,
+        }
     }
 
     /// The paths of the fields that are set and that this version does not act upon.
     pub fn not_yet_honoured(&self) -> Vec<&'static str> {
-        paths_of_set([
-            ("spec.graph", self.graph.is_some()),
-            ("spec.highVolumeEmail", self.high_volume_email.is_some()),
-            ("spec.azureCommunicationServices", self.azure_communication_services.is_some()),
-            ("spec.connector", self.connector.is_some()),
-            ("spec.directSend", self.direct_send.is_some()),
-            ("spec.smtpRelay", self.smtp_relay.is_some()),
-            ("spec.acceptedDomains", !self.accepted_domains.is_empty()),
-            ("spec.allowedNamespaces", !self.allowed_namespaces.is_empty()),
-        ])
+        let takes_internal_only = self.high_volume_email.is_some() || self.direct_send.is_some();
+        paths_of_set([("spec.acceptedDomains", !self.accepted_domains.is_empty() && !takes_internal_only)])
     }
 }
 
@@ -209,7 +212,7 @@ impl MailRouteSpec {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{MailRouteSpec, Way};
+    use super::{Admission, MailRouteSpec, Way};
 
     fn spec(yaml: &str) -> MailRouteSpec {
         serde_yaml::from_str(yaml).unwrap()
@@ -233,7 +236,9 @@ mod tests {
     fn none_or_two_ways_that_got_past_the_rules_are_no_way() {
         assert_eq!(spec("{}").way(), None);
         assert_eq!(spec("{exchangeOnline: {}, graph: {}}").way(), None);
-        assert!(!spec("{exchangeOnline: {}, graph: {}}").admits("shop", &BTreeMap::new()));
+        let admission =
+            spec("{exchangeOnline: {}, graph: {}}").admission("shop", &BTreeMap::new(), "a@b.test");
+        assert_eq!(admission, Admission::NamespaceNotAllowed);
     }
 
     #[test]
@@ -249,12 +254,17 @@ mod tests {
 
     #[test]
     fn a_route_without_an_entra_app_admits_nobody_by_default() {
-        let labels = BTreeMap::new();
-        assert!(spec("exchangeOnline: {}").admits("shop", &labels));
-        assert!(!spec("directSend: {}").admits("shop", &labels));
+        let admits = |spec: &MailRouteSpec, namespace: &str| {
+            spec.admission(namespace, &BTreeMap::new(), "billing@contoso.com") == Admission::Admitted
+        };
+        assert!(admits(&spec("exchangeOnline: {}"), "shop"));
+        assert!(!admits(&spec("directSend: {}"), "shop"));
         let open = spec("{directSend: {}, allowedNamespaces: [{namespaces: [shop]}]}");
-        assert!(open.admits("shop", &labels));
-        assert!(!open.admits("hr", &labels));
+        assert!(admits(&open, "shop"));
+        assert!(!admits(&open, "hr"));
+        let narrow =
+            "{directSend: {}, allowedNamespaces: [{namespaces: [shop], mailboxes: ['hr@contoso.com']}]}";
+        assert!(!admits(&spec(narrow), "shop"));
     }
 
     #[test]
@@ -267,7 +277,8 @@ mod tests {
         assert_eq!(
             spec("{graph: {}, acceptedDomains: [a.com], limits: {connections: 1, messageBytes: 4096}}")
                 .not_yet_honoured(),
-            ["spec.graph", "spec.acceptedDomains"]
+            ["spec.acceptedDomains"]
         );
+        assert!(spec("{directSend: {}, acceptedDomains: [a.com]}").not_yet_honoured().is_empty());
     }
 }

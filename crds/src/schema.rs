@@ -17,6 +17,7 @@ const ADDRESS_RULE: &str = r#"self.matches(r"^[A-Za-z0-9!#$%&'+/=?^_`{|}~-]+(\.[
 const PATTERNS_RULE: &str = r#"self.all(p, p.matches(r"^(\*|(\*|[^@*\s]+)@(\*\.)?[\w-]+(\.[\w-]+)*)$"))"#;
 const PATTERNS_MESSAGE: &str = "each entry must be an address (billing@contoso.com), a domain (*@contoso.com), its subdomains (*@*.contoso.com), or * for every address";
 const URL_RULE: &str = r#"self.matches(r"^https://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$")"#;
+const PROXY_RULE: &str = r#"self.matches(r"^(http|socks5)://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")"#;
 const CA_RULE: &str = "self.contains('-----BEGIN CERTIFICATE-----') && !self.contains('PRIVATE KEY-----')";
 
 /// The name of a cluster-scoped object or a Secret.
@@ -59,6 +60,18 @@ pub(crate) fn https_url(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-validations": [{
             "rule": URL_RULE,
             "message": "must be an https:// URL of host, optional port and path, without user, query or fragment: what is sent there holds credentials",
+        }],
+    })
+}
+
+/// A proxy: where it is, and how it is spoken to; no user and no password, which would lie open here.
+pub(crate) fn proxy(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 300,
+        "x-kubernetes-validations": [{
+            "rule": PROXY_RULE,
+            "message": "spec.proxy must be http://HOST:PORT or socks5://HOST:PORT, without user, password or path",
         }],
     })
 }

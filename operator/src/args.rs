@@ -109,6 +109,11 @@ pub struct RunArgs {
     #[arg(long, env = "POD_NAME", default_value = "mail-egress-operator")]
     pub identity: String,
 
+    /// The service account that the operator runs as, whose tokens an EntraApp with a federated
+    /// credential exchanges
+    #[arg(long, env = "POD_SERVICE_ACCOUNT", default_value = "mail-egress-operator")]
+    pub service_account: String,
+
     /// The image of the sidecar that is injected
     #[arg(long, env = "MAIL_EGRESS_SIDECAR_IMAGE")]
     pub sidecar_image: String,

@@ -3,12 +3,13 @@
 //! | step | file | asks the cluster | can fail |
 //! |---|---|---|---|
 //! | gather | `gather.rs` | no: reads the stores | no |
-//! | validate | `validate.rs` | no: pure | no |
+//! | validate | `validate.rs`, `admission.rs`, `way.rs` | no: pure | no |
 //! | token | `token.rs` | no: asks [`Tokens`] what is at hand | no |
 //! | build | `build.rs` | no: pure | no |
 //! | apply | `apply.rs` | writes the Secret | yes |
 //! | status | `status.rs` | writes the status, sends events | yes |
 
+mod admission;
 mod app;
 mod apply;
 mod build;
@@ -25,6 +26,7 @@ mod sender;
 mod status;
 mod token;
 mod validate;
+mod way;
 
 use std::{sync::Arc, time::Duration};
 

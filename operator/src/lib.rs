@@ -7,6 +7,7 @@ pub mod args;
 pub mod authority;
 mod causes;
 pub mod controller;
+pub mod credential;
 pub mod events;
 pub mod inject;
 pub mod leader;

@@ -27,7 +27,7 @@ use crate::{
     inject,
     leader::{Election, Timing},
     metrics::{Metrics, State},
-    tokens::Tokens,
+    tokens::{Account, Tokens},
     watches::{self, Changes, Synced},
     webhook::{self, Webhook},
 };
@@ -116,6 +116,7 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
     };
     let leading = lead::Leading {
         identity: args.identity.clone(),
+        account: Account { namespace: args.namespace.clone(), service_account: args.service_account.clone() },
         client,
         leadership,
         synced,

@@ -1,4 +1,4 @@
-//! Tokens: one for each app and scope, asked for once, kept across restarts, renewed by expiry.
+//! Tokens: one for each app (or relay with a token endpoint of its own) and scope, asked for once, kept across restarts, renewed by expiry.
 //!
 //! [`Tokens`] answers at once what a sender can do now ([`Tokens::want`]); [`Tokens::run`] asks
 //! Entra in the background and announces what changed. What is decided lies in
@@ -7,8 +7,12 @@
 
 mod credential;
 mod entry;
+mod exchange;
 mod kept;
 mod key;
+mod own;
+mod request;
+mod rotated;
 mod run;
 mod slots;
 
@@ -19,20 +23,25 @@ use std::{
 };
 
 use jiff::Timestamp;
+use mail_egress_entra::TokenClient;
 use mail_egress_entra::schedule::Next;
-use mail_egress_entra::{TokenClient, TokenRequest};
 use tokio::sync::Notify;
 
 use crate::watches::{Change, Changes, Stores};
-pub use credential::{Lookup, secret_name, want_from};
+pub use credential::{end_of, is_of_workloads, relay_login, secret_name, want_from, want_of_relay};
+use credential::{has_refresh_token, is_of_use};
 pub use entry::{Entry, Held, Standing, Want};
-pub use key::{Fingerprint, Key};
+pub use key::{Fingerprint, Key, Owner};
+pub use own::Account;
+pub use request::{Proof, Request};
+use rotated::Rotated;
 pub use run::Surroundings;
 
 /// The tokens of the leader.
 pub struct Tokens {
     client: TokenClient,
     entries: Mutex<HashMap<Key, Entry>>,
+    rotated: Mutex<HashMap<Owner, Rotated>>,
     woken: Notify,
     /// A token that nobody has wanted for so long is forgotten.
     idle_after: Duration,
@@ -43,7 +52,13 @@ impl Tokens {
     /// the time between two looks at every sender.
     #[must_use]
     pub fn new(client: TokenClient, idle_after: Duration) -> Self {
-        Self { client, entries: Mutex::default(), woken: Notify::new(), idle_after }
+        Self {
+            client,
+            entries: Mutex::default(),
+            rotated: Mutex::default(),
+            woken: Notify::new(),
+            idle_after,
+        }
     }
 
     /// Says what is wanted, and returns what can be done now, without waiting. Whoever wants a
@@ -88,27 +103,44 @@ impl Tokens {
 
     /// The request for a token that was claimed, made from the cluster as it is now; `None` where
     /// nothing is to be sent any more.
-    fn begin(&self, key: &Key, stores: &Stores, now: Timestamp) -> Option<(TokenRequest, Fingerprint)> {
+    fn begin(&self, key: &Key, stores: &Stores, now: Timestamp) -> Option<(Request, Fingerprint)> {
         let today = credential::today(key, stores);
         self.entries().get_mut(key)?.begin(today, Instant::now(), now)
     }
 
-    /// Forgets the tokens of apps that are gone or have another scope now, and those that nobody
+    /// Forgets the tokens of owners that are gone or have another scope now, and those that nobody
     /// wants any more; tells that nothing is known of them.
     fn forget(&self, stores: &Stores, changes: &Changes) -> Vec<Key> {
         let now = Instant::now();
         let mut gone = Vec::new();
         self.entries().retain(|key, entry| {
-            let keep = entry.idle(now) <= self.idle_after && stores.app_asks_for(&key.app, &key.scope);
+            let keep = entry.idle(now) <= self.idle_after && is_of_use(key, stores);
             if !keep {
                 gone.push(key.clone());
             }
             keep
         });
         for key in &gone {
-            changes.announce(Change::Token(key.app.clone()));
+            changes.announce(Change::Token(key.owner.clone()));
         }
         gone
+    }
+
+    /// Forgets the refresh tokens of owners that are gone or have no first one any more.
+    fn forget_rotated(&self, stores: &Stores) -> Vec<Owner> {
+        let mut gone = Vec::new();
+        self.rotated().retain(|owner, _| {
+            let keep = has_refresh_token(owner, stores);
+            if !keep {
+                gone.push(owner.clone());
+            }
+            keep
+        });
+        gone
+    }
+
+    fn rotated(&self) -> MutexGuard<'_, HashMap<Owner, Rotated>> {
+        self.rotated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A poisoned lock holds whole entries all the same: none is changed in more than one step

@@ -9,6 +9,8 @@ use crate::{cloud::Cloud, secret::ClientCertificate};
 
 /// The port of SMTP submission (RFC 6409).
 const SUBMISSION_PORT: u16 = 587;
+/// The port of SMTP between servers (RFC 5321).
+const SMTP_PORT: u16 = 25;
 
 /// Exchange Online by SMTP submission: STARTTLS, then XOAUTH2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -93,6 +95,18 @@ pub struct HighVolumeEmail {
     pub ca_bundle: Option<String>,
 }
 
+impl HighVolumeEmail {
+    /// The host that is dialled.
+    pub fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or("smtp.hve.mx.microsoft")
+    }
+
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(SUBMISSION_PORT)
+    }
+}
+
 /// Azure Communication Services by SMTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -113,6 +127,18 @@ pub struct AzureCommunicationServices {
     /// `RESOURCE|CLIENT ID|TENANT ID`.
     #[schemars(schema_with = "crate::schema::username")]
     pub username: String,
+}
+
+impl AzureCommunicationServices {
+    /// The host that is dialled.
+    pub fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or("smtp.azurecomm.net")
+    }
+
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(SUBMISSION_PORT)
+    }
 }
 
 /// Exchange Online's inbound connector.
@@ -136,16 +162,34 @@ pub struct Connector {
     pub client_certificate: Option<ClientCertificate>,
 }
 
+impl Connector {
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(SMTP_PORT)
+    }
+}
+
 /// Direct Send: to the tenant's own recipients, without a credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DirectSend {
-    /// The host, in place of the recipient domain's MX.
+    /// The host, in place of the MX of the mailbox's domain.
     #[schemars(schema_with = "crate::schema::host")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The port, in place of 25.
+    #[schemars(schema_with = "crate::schema::port")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Certificates (PEM) that replace the public roots when the host is dialled.
     #[schemars(schema_with = "crate::schema::ca_bundle")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+}
+
+impl DirectSend {
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(SMTP_PORT)
+    }
 }

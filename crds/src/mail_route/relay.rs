@@ -31,7 +31,7 @@ use crate::secret::{ClientCertificate, SecretKey};
         .field_path(".tls"),
 )]
 pub struct SmtpRelay {
-    /// A relay that is known by name, which brings host and port: `Brevo` (login and SMTP key, not an
+    /// A relay that is known by name, which brings host and port (that of StartTLS or of Implicit): `Brevo` (login and SMTP key, not an
     /// API key), `Mailjet` (API key and secret), `SMTP2GO`, `Mailgun` (the domain's login),
     /// `AmazonSES` (the region's SMTP credentials, not IAM keys), `Gmail` (XOAUTH2 with the scope
     /// `https://mail.google.com/`), `Zoho`.
@@ -136,6 +136,10 @@ pub struct RelayXoauth2 {
     #[schemars(schema_with = "crate::schema::https_url")]
     #[serde(rename = "tokenURL")]
     pub token_url: String,
+    /// Certificates (PEM) that replace the public roots when the token endpoint is dialled.
+    #[schemars(schema_with = "crate::schema::ca_bundle")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
     /// The client id.
     #[schemars(length(min = 1, max = 255), pattern(r"^[\x21-\x7E]+$"))]
     #[serde(rename = "clientID")]
@@ -151,6 +155,75 @@ pub struct RelayXoauth2 {
     pub refresh_token: Option<SecretKey>,
 }
 
+impl SmtpRelay {
+    /// The host that is dialled: that of the preset, with its region, or its own.
+    pub fn host(&self) -> String {
+        let region = self.region.as_deref().unwrap_or_default();
+        match self.preset {
+            Some(preset) => preset.host(region),
+            None => self.host.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The port that is dialled: its own, else the usual one of the preset or of the protection.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match (self.preset, self.tls) {
+            // the one port that it names for STARTTLS
+            (Some(RelayPreset::Smtp2Go), RelayTls::StartTLS) => 2525,
+            (_, RelayTls::StartTLS) => 587,
+            (_, RelayTls::Implicit) => 465,
+            (_, RelayTls::Plaintext) => 25,
+        })
+    }
+}
+
+impl RelayPreset {
+    fn host(self, region: &str) -> String {
+        match self {
+            Self::Brevo => "smtp-relay.brevo.com".to_owned(),
+            Self::Mailjet => "in-v3.mailjet.com".to_owned(),
+            Self::Smtp2Go => "mail.smtp2go.com".to_owned(),
+            Self::Mailgun => "smtp.mailgun.org".to_owned(),
+            Self::AmazonSES => format!("email-smtp.{region}.amazonaws.com"),
+            Self::Gmail => "smtp.gmail.com".to_owned(),
+            Self::Zoho => "smtp.zoho.com".to_owned(),
+        }
+    }
+}
+
 fn password_key() -> String {
     "password".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SmtpRelay;
+
+    fn dialled(yaml: &str) -> (String, u16) {
+        let relay: SmtpRelay = serde_yaml::from_str(yaml).unwrap();
+        (relay.host(), relay.port())
+    }
+
+    #[test]
+    fn a_preset_brings_host_and_port() {
+        for (yaml, host, port) in [
+            ("preset: Brevo", "smtp-relay.brevo.com", 587),
+            ("preset: Mailjet", "in-v3.mailjet.com", 587),
+            ("preset: SMTP2GO", "mail.smtp2go.com", 2525),
+            ("preset: Mailgun", "smtp.mailgun.org", 587),
+            ("{preset: AmazonSES, region: eu-central-1}", "email-smtp.eu-central-1.amazonaws.com", 587),
+            ("{preset: Gmail, tls: Implicit}", "smtp.gmail.com", 465),
+            ("{preset: Zoho, tls: Implicit}", "smtp.zoho.com", 465),
+            ("{preset: SMTP2GO, port: 8025}", "mail.smtp2go.com", 8025),
+        ] {
+            assert_eq!(dialled(yaml), (host.to_owned(), port), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_dialled_at_the_usual_port_of_its_protection() {
+        for (tls, port) in [("StartTLS", 587), ("Implicit", 465), ("Plaintext", 25)] {
+            assert_eq!(dialled(&format!("{{host: mta.test, tls: {tls}}}")), ("mta.test".to_owned(), port));
+        }
+    }
 }

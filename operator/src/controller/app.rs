@@ -1,6 +1,8 @@
 //! EntraApp: its status.
 
-use std::sync::Arc;
+mod life;
+
+use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use mail_egress_crds::{EntraApp, EntraAppSpec, names::condition};
 use mail_egress_diagnosis::{Class, Diagnosis, local, reason};
 use mail_egress_entra::tls;
 
+use self::life::Life;
 use super::{
     Context, ReconcileError,
     condition::{Finding, Status, progress},
@@ -18,9 +21,12 @@ use super::{
     validate::honoured,
 };
 use crate::{
-    tokens::{Key, Standing, want_from},
+    tokens::{Key, Owner, Standing, end_of, is_of_workloads, secret_name, want_from},
     watches::{Change, Changes},
 };
+
+/// A credential's end is looked at so often, so that it is said in time.
+const LOOK_AT_ENDS: Duration = Duration::from_secs(3600);
 
 /// EntraApps at one time.
 const WORKERS: u16 = 4;
@@ -37,12 +43,30 @@ pub(super) async fn run(context: Arc<Context>, changes: &Changes) {
 async fn reconcile(app: Arc<EntraApp>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let name = app.name_any();
     let spec = &app.spec;
-    let today = want_from(spec, spec.exchange_scope(), &context.stores);
-    let key = Key { app: name.clone(), scope: spec.exchange_scope().to_owned() };
-    let standing = context.tokens.standing(&key, &today, Timestamp::now());
-    let findings = judge(spec, &name, today.request.err(), standing.as_ref());
+    let now = Timestamp::now();
+    let scopes = [spec.exchange_scope(), spec.graph_scope()];
+    let [(one, unusable), (other, _)] = scopes.map(|scope| {
+        let today = want_from(spec, scope, &context.stores);
+        let key = Key { owner: Owner::App(name.clone()), scope: scope.to_owned() };
+        // the credential is the same for both
+        (context.tokens.standing(&key, &today, now), today.request.err())
+    });
+    let standing = worse(one, other);
+    let end = context.stores.credential(secret_name(spec).unwrap_or_default(), |lookup| end_of(spec, lookup));
+    let findings = judge(spec, &name, unusable, standing.as_ref(), Life { end, now });
     report(&context, app.as_ref(), &findings).await?;
-    Ok(Action::await_change())
+    Ok(end.map_or_else(Action::await_change, |_| Action::requeue(LOOK_AT_ENDS)))
+}
+
+/// Of the tokens for two scopes, the one that more is wrong with.
+fn worse(one: Option<Standing>, other: Option<Standing>) -> Option<Standing> {
+    let badness = |standing: &Standing| match standing {
+        Standing::Missing(_) => 3,
+        Standing::Held { trouble: Some(_), .. } => 2,
+        Standing::Held { trouble: None, .. } => 1,
+        Standing::Awaited { .. } => 0,
+    };
+    one.into_iter().chain(other).max_by_key(badness)
 }
 
 /// All findings, the summary first.
@@ -51,9 +75,12 @@ fn judge(
     name: &str,
     unusable: Option<Diagnosis>,
     standing: Option<&Standing>,
+    life: Life,
 ) -> Vec<Finding> {
     let accepted = accept(spec, name);
-    let (credential, trouble) = credential(unusable, standing);
+    let (credential, trouble) =
+        if is_of_workloads(spec) { (of_workloads(), None) } else { credential(unusable, standing) };
+    let credential = life.tell(credential);
     let trouble = accepted.as_ref().err().or(trouble.as_ref());
     let summary = match trouble {
         Some(trouble) => Finding::no(condition::READY, trouble),
@@ -82,7 +109,10 @@ fn accept(spec: &EntraAppSpec, name: &str) -> Result<(), Diagnosis> {
 
 /// CredentialReady, and what keeps tokens from being had. A fault on the way to Entra says nothing
 /// against the credential, and does no harm while a token is held.
-fn credential(unusable: Option<Diagnosis>, standing: Option<&Standing>) -> (Finding, Option<Diagnosis>) {
+pub(super) fn credential(
+    unusable: Option<Diagnosis>,
+    standing: Option<&Standing>,
+) -> (Finding, Option<Diagnosis>) {
     let type_ = condition::CREDENTIAL_READY;
     if let Some(unusable) = unusable {
         return (Finding::no(type_, &unusable), Some(unusable));
@@ -93,9 +123,9 @@ fn credential(unusable: Option<Diagnosis>, standing: Option<&Standing>) -> (Find
         Some(Standing::Awaited { .. }) | None => (false, None),
     };
     match trouble {
-        None if held => (Finding::yes(type_, "Entra took the credential"), None),
+        None if held => (Finding::yes(type_, "the credential was taken"), None),
         None => (
-            Finding::yes(type_, "the credential is there; Entra sees it when the first sender needs a token"),
+            Finding::yes(type_, "the credential is there; it is shown when the first sender needs a token"),
             None,
         ),
         Some(trouble) => match (trouble.class, held) {
@@ -108,6 +138,16 @@ fn credential(unusable: Option<Diagnosis>, standing: Option<&Standing>) -> (Find
                 (Finding::unknown(type_, trouble.reason, trouble.sentence()), Some(trouble))
             }
         },
+    }
+}
+
+/// The operator asks for nothing: it has not seen whether Entra takes a pod's token.
+fn of_workloads() -> Finding {
+    Finding {
+        type_: condition::CREDENTIAL_READY,
+        status: Status::True,
+        reason: "ByWorkload",
+        message: "each pod's sidecar exchanges the pod's own token, so that no Secret holds any".to_owned(),
     }
 }
 
@@ -134,9 +174,11 @@ mod tests {
     }
 
     fn lines(spec: &EntraAppSpec, unusable: Option<Diagnosis>, standing: Option<&Standing>) -> Vec<String> {
-        let findings = judge(spec, "contoso", unusable, standing);
+        let findings = judge(spec, "contoso", unusable, standing, UNTOLD);
         findings.iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason)).collect()
     }
+
+    const UNTOLD: Life = Life { end: None, now: Timestamp::UNIX_EPOCH };
 
     const ALL_WELL: [&str; 4] = [
         "Ready=True Ready",
@@ -187,10 +229,21 @@ mod tests {
     }
 
     #[test]
-    fn names_what_is_set_and_has_no_effect_yet() {
-        let spec = spec(&serde_json::json!({"endpoint": {"graphScope": "https://graph.test/.default"}}));
-        let findings = judge(&spec, "contoso", None, None);
-        assert_eq!((findings[0].status, findings[3].status), (Status::True, Status::False));
-        assert!(findings[3].message.contains("spec.endpoint.graphScope"), "{}", findings[3].message);
+    fn a_workloads_own_token_needs_no_credential_here() {
+        let spec = spec(&serde_json::json!({"credential": {"federated": {"subject": "Workload"}}}));
+        let found = lines(&spec, Some(local(reason::TOKEN_OF_WORKLOAD)), None);
+        assert_eq!((&*found[0], &*found[2]), ("Ready=True Ready", "CredentialReady=True ByWorkload"));
+    }
+
+    #[test]
+    fn of_two_tokens_the_one_in_trouble_is_told_of() {
+        let missing = Standing::Missing(local(reason::ENTRA_TIMEOUT));
+        assert!(matches!(worse(Some(missing), Some(held(None))), Some(Standing::Missing(_))));
+        let failing = held(Some(reason::ENTRA_TIMEOUT));
+        assert!(matches!(
+            worse(Some(held(None)), Some(failing)),
+            Some(Standing::Held { trouble: Some(_), .. })
+        ));
+        assert!(worse(None, None).is_none());
     }
 }

@@ -6,19 +6,34 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Resource, ResourceExt, api::ObjectMeta};
-use mail_egress_config::{FILE_NAME, SenderFile, SenderRef, State, Token, Unready, write};
+use mail_egress_config::{
+    FILE_NAME, Fallback, Limits, Route, SenderFile, SenderRef, State, Token, TokenSource, Unready, write,
+};
 use mail_egress_crds::{MailSender, names};
 use mail_egress_diagnosis::Diagnosis;
-
-use super::validate::Validated;
 
 /// What the sidecar is to do.
 #[derive(Clone, Debug)]
 pub(super) enum Orders {
-    /// Send by this route with this token.
-    Send(Box<Validated>, Token),
+    /// Send.
+    Send(Box<Sending>),
     /// Answer 451 with this reason; no token is carried.
     Refuse(Diagnosis),
+}
+
+/// By what the sidecar sends. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub(super) struct Sending {
+    /// The way out.
+    pub(super) route: Route,
+    /// The token for it, where it needs one that is had here.
+    pub(super) token: Option<Token>,
+    /// Where the sidecar gets its tokens, where they are had there.
+    pub(super) token_source: Option<TokenSource>,
+    /// The way for what the first cannot carry.
+    pub(super) fallback: Option<Fallback>,
+    /// How much it may send.
+    pub(super) limits: Limits,
 }
 
 /// The content of the file.
@@ -27,11 +42,13 @@ pub(super) fn file(sender: &MailSender, orders: &Orders) -> SenderFile {
     let name = SenderRef { namespace: sender.namespace().unwrap_or_default(), name: sender.name_any() };
     let spec = &sender.spec;
     match orders {
-        Orders::Send(validated, token) => SenderFile {
-            route: Some(validated.route().clone()),
-            token: Some(token.clone()),
+        Orders::Send(sending) => SenderFile {
+            route: Some(sending.route.clone()),
+            token: sending.token.clone(),
+            token_source: sending.token_source.clone(),
+            fallback: sending.fallback.clone(),
             rules: terms::rules(spec),
-            limits: validated.limits(),
+            limits: sending.limits,
             delivery: terms::delivery(spec),
             ..SenderFile::new(name, spec.mailbox.clone(), State::Ready)
         },

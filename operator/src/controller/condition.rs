@@ -13,6 +13,8 @@ const OURS: &[&str] = &[
     condition::TOKEN_READY,
     condition::CREDENTIAL_READY,
     condition::SUPPORTED,
+    condition::FALLBACK_READY,
+    condition::LONG_LIVED_CREDENTIAL,
     condition::STALLED,
     condition::RECONCILING,
 ];

@@ -4,10 +4,11 @@ use kube::{
     ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
-use mail_egress_crds::{EntraApp, MailPolicy, MailRoute, MailSender};
+use mail_egress_crds::{EntraApp, MailPolicy, MailRoute, MailSender, Way};
 
+use super::{gather::carries_app_secret, way::secret_names};
 use crate::{
-    tokens::secret_name,
+    tokens::{Owner, secret_name},
     watches::{Change, Stores},
 };
 
@@ -15,25 +16,70 @@ use crate::{
 pub(super) fn senders(change: &Change, stores: &Stores) -> Vec<ObjectRef<MailSender>> {
     let all = &stores.senders;
     let of_app = |name: &str| select(all, |sender| sender.spec.entra_app.as_deref() == Some(name));
+    let of_route = |name: &str| select(all, |sender| names_route(sender, name));
     match change {
         Change::Everything => select(all, |_| true),
-        Change::Sender(sender) => vec![sender.clone()],
-        Change::App(app) | Change::Token(app) => of_app(app),
-        Change::Route(route) => select(all, |sender| sender.spec.route == *route),
+        Change::Sender(sender) => {
+            let mut concerned = vec![sender.clone()];
+            concerned.extend(beside(sender, stores).into_iter().filter(|other| other != sender));
+            concerned
+        }
+        Change::App(app) | Change::Token(Owner::App(app)) => of_app(app),
+        Change::Route(route) | Change::Token(Owner::Route(route)) => of_route(route),
         Change::Namespace(name) => select(all, |sender| sender.namespace().as_ref() == Some(name)),
-        Change::Credential(_) => apps(change, stores).iter().flat_map(|app| of_app(&app.name)).collect(),
-        // policies have no effect yet
-        Change::Policy(_) => Vec::new(),
+        Change::Credential(_) => {
+            let of_apps = apps(change, stores).into_iter().flat_map(|app| of_app(&app.name));
+            let of_routes = routes(change, stores).into_iter().flat_map(|route| of_route(&route.name));
+            let mut concerned: Vec<_> = of_apps.collect();
+            for sender in of_routes {
+                if !concerned.contains(&sender) {
+                    concerned.push(sender);
+                }
+            }
+            concerned
+        }
+        // of all that a policy says, one kind of exception has an effect
+        Change::Policy(_) => {
+            let by_password = select(&stores.routes, logs_in_by_password);
+            select(all, |sender| by_password.iter().any(|route| names_route(sender, &route.name)))
+        }
     }
+}
+
+fn names_route(sender: &MailSender, route: &str) -> bool {
+    sender.spec.route == route || sender.spec.fallback_route.as_deref() == Some(route)
+}
+
+/// The senders to which it matters that another one uses, or does not use, the same app for tokens:
+/// those that carry its secret.
+fn beside(sender: &ObjectRef<MailSender>, stores: &Stores) -> Vec<ObjectRef<MailSender>> {
+    let app = stores.senders.get(sender).and_then(|sender| sender.spec.entra_app.clone());
+    let carrying = select(&stores.routes, carries_app_secret);
+    if carrying.is_empty() {
+        return Vec::new();
+    }
+    select(&stores.senders, |other| {
+        // of one that is gone, nobody knows any more which app it used
+        (app.is_none() || other.spec.entra_app == app)
+            && carrying.iter().any(|route| names_route(other, &route.name))
+    })
+}
+
+fn logs_in_by_password(route: &MailRoute) -> bool {
+    matches!(route.spec.way(), Some(Way::SmtpRelay(relay)) if relay.password.is_some())
 }
 
 /// The EntraApps that depend on what has changed.
 pub(super) fn apps(change: &Change, stores: &Stores) -> Vec<ObjectRef<EntraApp>> {
     match change {
         Change::Everything => select(&stores.apps, |_| true),
-        Change::App(app) | Change::Token(app) => vec![ObjectRef::new(app)],
+        Change::App(app) | Change::Token(Owner::App(app)) => vec![ObjectRef::new(app)],
         Change::Credential(secret) => select(&stores.apps, |app| secret_name(&app.spec) == Some(secret)),
-        Change::Sender(_) | Change::Route(_) | Change::Policy(_) | Change::Namespace(_) => Vec::new(),
+        Change::Sender(_)
+        | Change::Route(_)
+        | Change::Policy(_)
+        | Change::Namespace(_)
+        | Change::Token(Owner::Route(_)) => Vec::new(),
     }
 }
 
@@ -41,13 +87,15 @@ pub(super) fn apps(change: &Change, stores: &Stores) -> Vec<ObjectRef<EntraApp>>
 pub(super) fn routes(change: &Change, stores: &Stores) -> Vec<ObjectRef<MailRoute>> {
     match change {
         Change::Everything => select(&stores.routes, |_| true),
-        Change::Route(route) => vec![ObjectRef::new(route)],
+        Change::Route(route) | Change::Token(Owner::Route(route)) => vec![ObjectRef::new(route)],
+        Change::Credential(secret) => {
+            select(&stores.routes, |route| secret_names(route).contains(&secret.as_str()))
+        }
         Change::Sender(_)
         | Change::App(_)
         | Change::Policy(_)
-        | Change::Credential(_)
         | Change::Namespace(_)
-        | Change::Token(_) => Vec::new(),
+        | Change::Token(Owner::App(_)) => Vec::new(),
     }
 }
 
@@ -116,7 +164,8 @@ mod tests {
             (Change::Everything, "abc"),
             (Change::Sender(ObjectRef::new("b").within("shop")), "b"),
             (Change::App("contoso".into()), "ac"),
-            (Change::Token("fabrikam".into()), "b"),
+            (Change::Token(Owner::App("fabrikam".into())), "b"),
+            (Change::Token(Owner::Route("other".into())), "c"),
             (Change::Route("other".into()), "c"),
             (Change::Credential("one".into()), "ac"),
             (Change::Credential("three".into()), ""),
@@ -133,7 +182,7 @@ mod tests {
             apps(&change, &stores()).iter().map(|app| app.name.clone()).collect()
         };
         assert_eq!(found(Change::Credential("two".into())), ["fabrikam"]);
-        assert_eq!(found(Change::Token("contoso".into())), ["contoso"]);
+        assert_eq!(found(Change::Token(Owner::App("contoso".into()))), ["contoso"]);
         assert!(found(Change::Route("other".into())).is_empty());
     }
 }

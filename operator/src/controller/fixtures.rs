@@ -2,11 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use mail_egress_config::Token;
 use mail_egress_crds::{EntraApp, MailRoute, MailSender};
 use serde_json::{Value, json};
 
-use super::validate::{References, Validated, validate};
-use crate::watches::Named;
+use super::{
+    build::Sending,
+    validate::{References, Validated, validate},
+};
+use crate::{
+    credential::{Credentials, Lookup},
+    watches::Named,
+};
 
 pub(super) fn sender(spec: Value) -> MailSender {
     let mut whole =
@@ -37,12 +46,38 @@ pub(super) fn references() -> References {
     References {
         app: Some(app(json!({}))),
         route: route(json!({"exchangeOnline": {}})),
+        fallback: None,
         namespace_labels: BTreeMap::from([("team".into(), "shop".into())]),
+        credentials: Credentials::new("mail-egress-system"),
+        policies: Vec::new(),
+        token_user: None,
+    }
+}
+
+/// A moment before all that is dated in tests has ended.
+pub(super) fn now() -> Timestamp {
+    "2026-11-23T11:00:00Z".parse().unwrap()
+}
+
+pub(super) fn secret(credentials: &mut Credentials, name: &str, values: &[(&str, &str)]) {
+    let data = values.iter().map(|(key, value)| ((*key).to_owned(), ByteString((*value).into())));
+    let secret = Secret { data: Some(data.collect()), ..Secret::default() };
+    credentials.note(name, Lookup::Found(&secret));
+}
+
+/// What a sidecar is told of a sender with this token.
+pub(super) fn sending(validated: &Validated, token: Option<Token>) -> Sending {
+    Sending {
+        route: validated.exit().route.clone(),
+        token,
+        token_source: None,
+        fallback: None,
+        limits: validated.limits(),
     }
 }
 
 pub(super) fn validated() -> Validated {
-    validate(&sender(json!({})), &references()).result.unwrap()
+    validate(&sender(json!({})), &references(), now()).result.unwrap()
 }
 
 fn overlay(whole: &mut Value, patch: Value) {

@@ -1,4 +1,4 @@
-//! MailPolicy: its status, which says that this version does not act upon it.
+//! MailPolicy: its status, which says what this version does not act upon.
 
 use std::sync::Arc;
 
@@ -32,12 +32,22 @@ pub(super) async fn run(context: Arc<Context>, changes: &Changes) {
 }
 
 async fn reconcile(policy: Arc<MailPolicy>, context: Arc<Context>) -> Result<Action, ReconcileError> {
-    let unenforced = Finding {
+    report(&context, policy.as_ref(), &[judge(&policy)]).await?;
+    Ok(Action::await_change())
+}
+
+fn judge(policy: &MailPolicy) -> Finding {
+    let not_yet = policy.spec.not_yet_honoured();
+    if not_yet.is_empty() {
+        return Finding::yes(condition::SUPPORTED, "this version acts upon its exceptions");
+    }
+    Finding {
         type_: condition::SUPPORTED,
         status: Status::False,
         reason: REASON_NOT_YET_HONOURED,
-        message: "this version does not enforce policies; to mend: rely on spec.allowedNamespaces of the EntraApps and MailRoutes".to_owned(),
-    };
-    report(&context, policy.as_ref(), &[unenforced]).await?;
-    Ok(Action::await_change())
+        message: format!(
+            "this version enforces no policy, and of its exceptions only those from ExchangeOnlineBasic: it does not act upon {}; to mend: rely on spec.allowedNamespaces of the EntraApps and MailRoutes",
+            not_yet.join(", ")
+        ),
+    }
 }

@@ -3,18 +3,27 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
-use kube::runtime::controller::Action;
-use mail_egress_crds::{MailRoute, Way, names::condition};
+use jiff::Timestamp;
+use kube::{ResourceExt, runtime::controller::Action};
+use mail_egress_crds::{MailRoute, names::condition};
+use mail_egress_diagnosis::Diagnosis;
 
 use super::{
     Context, ReconcileError,
+    app::credential,
     condition::{Finding, progress},
     dependants,
     drive::drive,
+    gather::credentials_of,
     status::report,
-    validate::{exchange_online, honoured, route_not_supported},
+    validate::honoured,
+    way::judge_route,
 };
-use crate::watches::{Change, Changes};
+use crate::{
+    credential::Credentials,
+    tokens::{Key, Owner, relay_login, want_of_relay},
+    watches::{Change, Changes},
+};
 
 /// MailRoutes at one time.
 const WORKERS: u16 = 4;
@@ -30,48 +39,51 @@ pub(super) async fn run(context: Arc<Context>, changes: &Changes) {
 }
 
 async fn reconcile(route: Arc<MailRoute>, context: Arc<Context>) -> Result<Action, ReconcileError> {
-    report(&context, route.as_ref(), &judge(&route)).await?;
+    let credentials = credentials_of(&[&route], &context.stores);
+    let login = relay_login(&route.spec).map(|login| {
+        let key = Key { owner: Owner::Route(route.name_any()), scope: login.scope.clone() };
+        let today = want_of_relay(login, &context.stores);
+        let standing = context.tokens.standing(&key, &today, Timestamp::now());
+        credential(today.request.err(), standing.as_ref())
+    });
+    report(&context, route.as_ref(), &judge(&route, &credentials, login)).await?;
     Ok(Action::await_change())
 }
 
-/// All findings, the summary first.
-fn judge(route: &MailRoute) -> Vec<Finding> {
-    let accepted = match route.spec.way() {
-        Some(Way::ExchangeOnline(exchange)) => {
-            exchange_online(route, exchange).map(|smtp| (smtp.host, smtp.port))
-        }
-        Some(
-            Way::Graph(_)
-            | Way::HighVolumeEmail(_)
-            | Way::AzureCommunicationServices(_)
-            | Way::Connector(_)
-            | Way::DirectSend(_)
-            | Way::SmtpRelay(_),
-        )
-        | None => {
-            let unsupported = route_not_supported(route);
-            return vec![
-                Finding::no(condition::READY, &unsupported),
-                Finding::yes(condition::ACCEPTED, "the MailRoute is well-formed"),
-                Finding::no(condition::SUPPORTED, &unsupported),
-                progress(&unsupported),
-            ];
-        }
+/// All findings, the summary first. `login` is what is found about the login by a token of the
+/// relay's own, where it has one.
+fn judge(
+    route: &MailRoute,
+    credentials: &Credentials,
+    login: Option<(Finding, Option<Diagnosis>)>,
+) -> Vec<Finding> {
+    let judged = judge_route(route, credentials);
+    let (login, login_trouble) = login.unzip();
+    let trouble = judged
+        .as_ref()
+        .err()
+        .map(|refusal| &refusal.diagnosis)
+        .or(login_trouble.as_ref().and_then(Option::as_ref));
+    let summary = match (trouble, &judged) {
+        (Some(trouble), _) => Finding::no(condition::READY, trouble),
+        (None, Ok(place)) => Finding::yes(condition::READY, format!("senders can use it; {place}")),
+        (None, Err(refusal)) => Finding::no(condition::READY, &refusal.diagnosis),
     };
-    let supported = honoured(&route.spec.not_yet_honoured());
-    match accepted {
-        Ok((host, port)) => vec![
-            Finding::yes(condition::READY, format!("senders can use it; mail goes to {host}:{port}")),
-            Finding::yes(condition::ACCEPTED, "the MailRoute is well-formed"),
-            supported,
-        ],
-        Err(invalid) => vec![
-            Finding::no(condition::READY, &invalid),
-            Finding::no(condition::ACCEPTED, &invalid),
-            supported,
-            progress(&invalid),
-        ],
-    }
+    let refused = |condition: &str| judged.as_ref().err().filter(|refusal| refusal.condition == condition);
+    let accepted = match refused(condition::ACCEPTED) {
+        Some(refusal) => Finding::no(condition::ACCEPTED, &refusal.diagnosis),
+        None => Finding::yes(condition::ACCEPTED, "the MailRoute is well-formed"),
+    };
+    let resolved = match refused(condition::RESOLVED_REFS) {
+        Some(refusal) => Finding::no(condition::RESOLVED_REFS, &refusal.diagnosis),
+        None => Finding::yes(condition::RESOLVED_REFS, "every Secret that it names can be read"),
+    };
+    let supported = match refused(condition::SUPPORTED) {
+        Some(refusal) => Finding::no(condition::SUPPORTED, &refusal.diagnosis),
+        None => honoured(&route.spec.not_yet_honoured()),
+    };
+    let progress = trouble.map(progress);
+    [summary, accepted, resolved, supported].into_iter().chain(login).chain(progress).collect()
 }
 
 #[cfg(test)]
@@ -80,33 +92,67 @@ mod tests {
 
     fn lines(spec: serde_json::Value) -> Vec<String> {
         let route = MailRoute::new("way-out", serde_json::from_value(spec).unwrap());
-        judge(&route).iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason)).collect()
+        let found = judge(&route, &Credentials::new("mail-egress-system"), None);
+        found.iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason)).collect()
+    }
+
+    const ALL_WELL: [&str; 4] = [
+        "Ready=True Ready",
+        "Accepted=True Accepted",
+        "ResolvedRefs=True ResolvedRefs",
+        "Supported=True Supported",
+    ];
+
+    #[test]
+    fn every_way_that_needs_no_secret_is_ready() {
+        for way in [
+            serde_json::json!({"exchangeOnline": {}}),
+            serde_json::json!({"graph": {}}),
+            serde_json::json!({"highVolumeEmail": {}}),
+            serde_json::json!({"azureCommunicationServices": {"username": "a"}}),
+            serde_json::json!({"connector": {"host": "contoso-com.mail.protection.outlook.com"}}),
+            serde_json::json!({"directSend": {}}),
+            serde_json::json!({"smtpRelay": {"host": "mta.test", "tls": "Plaintext"}}),
+        ] {
+            assert_eq!(lines(way.clone()), ALL_WELL, "{way}");
+        }
     }
 
     #[test]
-    fn exchange_online_is_ready() {
-        let found = lines(serde_json::json!({"exchangeOnline": {}}));
-        assert_eq!(found, ["Ready=True Ready", "Accepted=True Accepted", "Supported=True Supported"]);
-    }
-
-    #[test]
-    fn a_ca_bundle_without_certificates_is_not_accepted() {
-        let found = lines(serde_json::json!({"exchangeOnline": {"caBundle": "nothing"}}));
-        assert_eq!(found[..2], ["Ready=False CaBundleInvalid", "Accepted=False CaBundleInvalid"]);
-    }
-
-    #[test]
-    fn a_way_that_is_not_built_yet_is_not_ready() {
-        let found = lines(serde_json::json!({"directSend": {}}));
-        assert_eq!(found[0], "Ready=False RouteNotSupported");
-        assert_eq!(found[2], "Supported=False RouteNotSupported");
-    }
-
-    #[test]
-    fn a_field_without_effect_yet_is_named_and_does_no_harm() {
-        let found = lines(
-            serde_json::json!({"exchangeOnline": {}, "acceptedDomains": ["contoso.com"], "limits": {"connections": 1}}),
+    fn a_ca_bundle_without_certificates_is_not_supported() {
+        let found = lines(serde_json::json!({"graph": {"caBundle": "nothing"}}));
+        assert_eq!(
+            (&*found[0], &*found[3]),
+            ("Ready=False CaBundleInvalid", "Supported=False CaBundleInvalid")
         );
-        assert_eq!(found, ["Ready=True Ready", "Accepted=True Accepted", "Supported=False NotYetHonoured"]);
+    }
+
+    #[test]
+    fn a_secret_that_is_not_there_is_said_of_the_route() {
+        let found = lines(serde_json::json!({"smtpRelay": {
+            "preset": "Brevo", "password": {"username": "a", "secretName": "brevo"},
+        }}));
+        assert_eq!(
+            (&*found[0], &*found[2], &*found[4]),
+            (
+                "Ready=False CredentialNotFound",
+                "ResolvedRefs=False CredentialNotFound",
+                "Stalled=True CredentialNotFound"
+            )
+        );
+    }
+
+    #[test]
+    fn a_relays_login_that_fails_is_said_of_the_route() {
+        let route = serde_json::json!({"smtpRelay": {"preset": "Gmail", "xoauth2": {
+            "tokenURL": "https://oauth2.googleapis.com/token", "clientID": "a",
+            "scope": "https://mail.google.com/",
+        }}});
+        let route = MailRoute::new("gmail", serde_json::from_value(route).unwrap());
+        let missing = mail_egress_diagnosis::local(mail_egress_diagnosis::reason::CREDENTIAL_NOT_FOUND);
+        let found = judge(&route, &Credentials::default(), Some(credential(Some(missing), None)));
+        let summary = (found[0].status.as_str(), found[0].reason);
+        assert_eq!(summary, ("False", "CredentialNotFound"));
+        assert_eq!((found[4].type_, found[4].status.as_str()), ("CredentialReady", "False"));
     }
 }

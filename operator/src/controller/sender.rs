@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 use mail_egress_crds::{MailSender, names::condition};
 use mail_egress_diagnosis::Diagnosis;
@@ -45,9 +46,9 @@ async fn reconcile(sender: Arc<MailSender>, context: Arc<Context>) -> Result<Act
     let Some(references) = gather(&sender, &context.stores) else {
         return Ok(Action::requeue(NAMESPACE_LAG));
     };
-    let verdict = validate(&sender, &references);
-    let (orders, token_finding) = match token(&verdict, &context) {
-        Decision::Now(orders, finding) => (orders, finding),
+    let verdict = validate(&sender, &references, Timestamp::now());
+    let (orders, token_finding, again) = match token(&verdict, &context) {
+        Decision::Now(orders, finding, again) => (orders, finding, again),
         Decision::Soon(wait) => return Ok(Action::requeue(wait)),
     };
     let secret = build::secret(&sender, &orders)?;
@@ -63,7 +64,7 @@ async fn reconcile(sender: Arc<MailSender>, context: Arc<Context>) -> Result<Act
     report(&context, sender.as_ref(), &findings).await?;
     match refused {
         Some(refused) => Err(ReconcileError::Refused(refused.sentence())),
-        None => Ok(Action::requeue(spread(context.settings.resync))),
+        None => Ok(Action::requeue(next_look(context.settings.resync, again, Timestamp::now()))),
     }
 }
 
@@ -89,7 +90,7 @@ fn summarise(
     // a Secret that is not written comes first: what it held before may still be in force
     let trouble = match (refused, orders) {
         (Some(diagnosis), _) | (None, Orders::Refuse(diagnosis)) => Some(diagnosis),
-        (None, Orders::Send(..)) => None,
+        (None, Orders::Send(_)) => None,
     };
     let summary = match trouble {
         Some(trouble) => Finding::no(condition::READY, trouble),
@@ -106,6 +107,14 @@ fn summarise(
     findings.push(token);
     findings.extend(trouble.map(progress));
     findings
+}
+
+/// The next look at a sender: after the resync, or as soon as something dated has ended.
+fn next_look(resync: Duration, dated: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = dated.map(|dated| Duration::try_from(dated.duration_since(now)).unwrap_or_default());
+    // a moment later, so that it surely has
+    let left = left.map(|left| left + Duration::from_secs(1));
+    left.into_iter().chain([spread(resync)]).min().unwrap_or(resync)
 }
 
 /// So that thousands of senders do not come at once: a tenth earlier or later.

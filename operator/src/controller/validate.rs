@@ -2,61 +2,62 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
-use mail_egress_config::{Limits, Route, SmtpRoute};
+use mail_egress_config::{Limits, Route};
 use mail_egress_crds::{
-    Admission, EntraApp, MailRoute, MailSender, Way,
-    mail_route::ExchangeOnline,
-    names::{REASON_NOT_YET_HONOURED, condition},
+    EntraApp, MailPolicy, MailRoute, MailSender,
+    names::{REASON_NOT_YET_HONOURED, condition, sender_secret},
 };
 use mail_egress_diagnosis::{Diagnosis, local, reason};
-use mail_egress_entra::tls;
 
-use super::build::terms;
-use super::condition::{Finding, Status};
-use crate::watches::Named;
+use super::{
+    admission::{accept, resolve},
+    build::terms,
+    condition::{Finding, Status},
+    way::{self, Case, Exit, LongLived, Need},
+};
+use crate::{credential::Credentials, watches::Named};
 
-/// Largest message where the route does not say: Exchange Online's own default, 35 MB (fact sheet
-/// B, "Limits").
-const MESSAGE_BYTES: u64 = 35 * 1024 * 1024;
-
-/// What a MailSender refers to.
+/// What a MailSender refers to, and what else it depends on.
 #[derive(Clone, Debug)]
 pub(super) struct References {
     /// What `spec.entraApp` names; `None` where it names nothing.
     pub(super) app: Option<Named<EntraApp>>,
     /// What `spec.route` names.
     pub(super) route: Named<MailRoute>,
+    /// What `spec.fallbackRoute` names; `None` where it names nothing.
+    pub(super) fallback: Option<Named<MailRoute>>,
     /// The labels of the sender's namespace.
     pub(super) namespace_labels: BTreeMap<String, String>,
+    /// The Secrets that the routes, or the app in the place of one, have their credentials in.
+    pub(super) credentials: Credentials,
+    /// Every policy.
+    pub(super) policies: Vec<Arc<MailPolicy>>,
+    /// Another sender that gets tokens by the same app, looked for where the app's secret would be
+    /// carried.
+    pub(super) token_user: Option<String>,
 }
 
 /// A sender that may send, and by what. Can only be had from [`validate`].
 #[derive(Clone, Debug)]
 pub(super) struct Validated {
-    app: Arc<EntraApp>,
-    scope: String,
-    route: Route,
+    exit: Exit,
+    fallback: Option<Exit>,
     limits: Limits,
 }
 
 impl Validated {
-    /// The EntraApp whose token is needed.
+    /// By what it sends.
     #[must_use]
-    pub(super) fn app(&self) -> &EntraApp {
-        &self.app
+    pub(super) fn exit(&self) -> &Exit {
+        &self.exit
     }
 
-    /// The scope of that token.
+    /// By what it sends what the first cannot carry, if it may.
     #[must_use]
-    pub(super) fn scope(&self) -> &str {
-        &self.scope
-    }
-
-    /// The way out.
-    #[must_use]
-    pub(super) fn route(&self) -> &Route {
-        &self.route
+    pub(super) fn fallback(&self) -> Option<&Exit> {
+        self.fallback.as_ref()
     }
 
     /// What one sidecar of the sender may send.
@@ -64,12 +65,20 @@ impl Validated {
     pub(super) fn limits(&self) -> Limits {
         self.limits
     }
+
+    /// When it must be judged again, since something dated ends.
+    #[must_use]
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        let fallback = self.fallback.as_ref().and_then(|fallback| fallback.until);
+        self.exit.until.into_iter().chain(fallback).min()
+    }
 }
 
 /// What was judged.
 #[derive(Clone, Debug)]
 pub(super) struct Verdict {
-    /// The findings that do not depend on the token: Accepted, ResolvedRefs, Supported.
+    /// The findings that do not depend on the token: Accepted, ResolvedRefs, Supported, and where they
+    /// say something, FallbackReady and LongLivedCredential.
     pub(super) findings: Vec<Finding>,
     /// By what it may send, or the first reason why it may not.
     pub(super) result: Result<Validated, Diagnosis>,
@@ -77,34 +86,100 @@ pub(super) struct Verdict {
 
 /// Judges a MailSender by all that it refers to.
 #[must_use]
-pub(super) fn validate(sender: &MailSender, references: &References) -> Verdict {
-    let resolved = resolve(sender, references);
-    let accepted = accept(sender, references);
-    let way = resolved.clone().and_then(|(app, route)| way_out(sender, app, &route));
-    let findings = vec![
-        match &accepted {
-            Ok(true) => Finding::yes(condition::ACCEPTED, "the sender may send as its mailbox"),
-            Ok(false) => Finding::unknown(
+pub(super) fn validate(sender: &MailSender, references: &References, now: Timestamp) -> Verdict {
+    let resolved = resolve(sender, references, &sender.spec.route, &references.route);
+    let accepted = accept(sender, references, &references.route);
+    let exit = resolved.as_ref().ok().map(|resolved| {
+        let (route, app) = (&resolved.route, resolved.app.as_ref());
+        way::judge(Case { sender, route, app, references, now }).map(|exit| with_size(exit, sender, route))
+    });
+    let refusal = |condition: &str| match &exit {
+        Some(Err(refusal)) if refusal.condition == condition => Some(&refusal.diagnosis),
+        Some(Ok(_) | Err(_)) | None => None,
+    };
+    let mut findings = vec![
+        match (&accepted, refusal(condition::ACCEPTED)) {
+            (Err(denied), _) | (Ok(true), Some(denied)) => Finding::no(condition::ACCEPTED, denied),
+            (Ok(true), None) => Finding::yes(condition::ACCEPTED, "the sender may send as its mailbox"),
+            (Ok(false), _) => Finding::unknown(
                 condition::ACCEPTED,
                 "RefsNotResolved",
                 "what the sender refers to must exist first",
             ),
-            Err(denied) => Finding::no(condition::ACCEPTED, denied),
         },
-        match &resolved {
-            Ok(_) => Finding::yes(condition::RESOLVED_REFS, "the EntraApp and the MailRoute exist"),
-            Err(missing) => Finding::no(condition::RESOLVED_REFS, missing),
+        match (&resolved, refusal(condition::RESOLVED_REFS)) {
+            (Err(missing), _) | (Ok(_), Some(missing)) => Finding::no(condition::RESOLVED_REFS, missing),
+            (Ok(_), None) => Finding::yes(condition::RESOLVED_REFS, "all that the sender refers to exists"),
         },
-        match (&resolved, &way) {
-            (Ok(_), Err(unsupported)) => Finding::no(condition::SUPPORTED, unsupported),
-            (Ok(_), Ok(_)) | (Err(_), _) => honoured(&sender.spec.not_yet_honoured()),
+        match refusal(condition::SUPPORTED) {
+            Some(unsupported) => Finding::no(condition::SUPPORTED, unsupported),
+            None => honoured(&sender.spec.not_yet_honoured()),
         },
     ];
-    let result = match accepted {
-        Err(denied) => Err(denied),
-        Ok(_) => way,
+    let result = match (accepted, resolved, exit) {
+        (Err(denied), _, _) | (Ok(_), Err(denied), _) => Err(denied),
+        (Ok(_), Ok(_), Some(Err(refusal))) => Err(refusal.diagnosis),
+        (Ok(_), Ok(resolved), Some(Ok(exit))) => {
+            let fallback = fallback(sender, references, now);
+            findings.extend(fallback.as_ref().map(|judged| of_fallback(sender, judged)));
+            let limits = terms::limits(sender.spec.limits.as_ref(), resolved.route.spec.limits.as_ref());
+            Ok(Validated { exit, fallback: fallback.and_then(Result::ok), limits })
+        }
+        // judged wherever it was resolved
+        (Ok(_), Ok(_), None) => Err(local(reason::ROUTE_NOT_SUPPORTED)),
     };
+    if let Ok(validated) = &result {
+        findings.extend(of_long_lived(sender, validated));
+    }
     Verdict { findings, result }
+}
+
+/// Judges the fallback route, if the sender names one. Its faults do not keep mail from the first.
+fn fallback(sender: &MailSender, references: &References, now: Timestamp) -> Option<Result<Exit, Diagnosis>> {
+    let (name, found) = (sender.spec.fallback_route.as_deref()?, references.fallback.as_ref()?);
+    let judge = || {
+        let resolved = resolve(sender, references, name, found)?;
+        accept(sender, references, found)?;
+        let (route, app) = (&resolved.route, resolved.app.as_ref());
+        let exit = way::judge(Case { sender, route, app, references, now })
+            .map(|exit| with_size(exit, sender, route))
+            .map_err(|refusal| refusal.diagnosis)?;
+        match exit.need {
+            Need::OfWorkload(_) => Err(local(reason::TOKEN_OF_WORKLOAD).with_cause(&format!(
+                "the fallback route {name} needs a token, and a sidecar that exchanges the pod's own token does so for spec.route only"
+            ))),
+            Need::Nothing | Need::OfApp { .. } | Need::OfRelay(_) => Ok(exit),
+        }
+    };
+    Some(judge())
+}
+
+fn of_fallback(sender: &MailSender, judged: &Result<Exit, Diagnosis>) -> Finding {
+    let name = sender.spec.fallback_route.as_deref().unwrap_or_default();
+    match judged {
+        Ok(_) => Finding::yes(
+            condition::FALLBACK_READY,
+            format!("what spec.route cannot carry is sent by the MailRoute {name}"),
+        ),
+        Err(trouble) => Finding::no(condition::FALLBACK_READY, trouble),
+    }
+}
+
+/// Says which credential lies in the sender's namespace, where one does that does not end by itself.
+fn of_long_lived(sender: &MailSender, validated: &Validated) -> Option<Finding> {
+    let exits = [Some(&validated.exit), validated.fallback.as_ref()].into_iter().flatten();
+    let found: Vec<&LongLived> = exits.filter_map(|exit| exit.long_lived.as_ref()).collect();
+    let what: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
+    let secret = sender_secret(&sender.name_any());
+    Some(Finding {
+        type_: condition::LONG_LIVED_CREDENTIAL,
+        status: Status::True,
+        reason: found.first()?.reason,
+        message: format!(
+            "{} lies in the Secret {secret} of this namespace: whoever reads Secrets or creates pods here has it until it is changed",
+            what.join(", and ")
+        ),
+    })
 }
 
 /// Supported: True, or False with the fields that are set and have no effect yet.
@@ -124,155 +199,21 @@ pub(super) fn honoured(not_yet: &[&'static str]) -> Finding {
     }
 }
 
-type Resolved = (Arc<EntraApp>, Arc<MailRoute>);
-
-/// Finds what the sender refers to.
-fn resolve(sender: &MailSender, references: &References) -> Result<Resolved, Diagnosis> {
-    let spec = &sender.spec;
-    let app = match (&references.app, spec.entra_app.as_deref().unwrap_or_default()) {
-        (Some(Named::Found(app)), _) => Some(app),
-        (Some(Named::Missing), name) => return Err(app_not_found(name, "does not exist")),
-        (Some(Named::Unreadable(error)), name) => {
-            return Err(unreadable(app_not_found(name, ""), "EntraApp", name, error));
-        }
-        (None, _) => None,
-    };
-    let route = match &references.route {
-        Named::Found(route) => route,
-        Named::Missing => return Err(route_not_found(&spec.route, "does not exist")),
-        Named::Unreadable(error) => {
-            return Err(unreadable(route_not_found(&spec.route, ""), "MailRoute", &spec.route, error));
-        }
-    };
-    match (app, route.spec.way()) {
-        (Some(app), _) => Ok((app.clone(), route.clone())),
-        // of the ways that need no app, none is built yet
-        (None, Some(way)) if !way.uses_entra_app() => Err(route_not_supported(route)),
-        (None, Some(_) | None) => Err(local(reason::ENTRA_APP_REQUIRED).with_cause(&format!(
-            "the MailRoute {} needs an EntraApp and the MailSender names none",
-            spec.route
-        ))),
-    }
-}
-
-fn app_not_found(name: &str, what: &str) -> Diagnosis {
-    local(reason::ENTRA_APP_NOT_FOUND).with_cause(&format!("the EntraApp {name} {what}"))
-}
-
-fn unreadable(found: Diagnosis, kind: &str, name: &str, error: &str) -> Diagnosis {
-    found
-        .with_cause(&format!("the {kind} {name} cannot be read by this version of the operator"))
-        .with_words(error)
-        .with_fix(&format!("upgrade the operator, or correct the {kind} {name}"))
-}
-
-fn route_not_found(name: &str, what: &str) -> Diagnosis {
-    local(reason::MAIL_ROUTE_NOT_FOUND).with_cause(&format!("the MailRoute {name} {what}"))
-}
-
-/// Whether the rules admit the sender; `false` where that cannot be told before all is resolved.
-fn accept(sender: &MailSender, references: &References) -> Result<bool, Diagnosis> {
-    let spec = &sender.spec;
-    let namespace = sender.namespace().unwrap_or_default();
-    let labels = &references.namespace_labels;
-    if spec.suspend {
-        return Err(local(reason::SENDER_SUSPENDED));
-    }
-    let Some(Named::Found(app)) = &references.app else { return Ok(false) };
-    let name = app.name_any();
-    if app.spec.suspend {
-        return Err(local(reason::APP_SUSPENDED).with_cause(&format!("the EntraApp {name} is suspended")));
-    }
-    match app.spec.admission(&namespace, labels, &spec.mailbox) {
-        Admission::Admitted => {}
-        Admission::NamespaceNotAllowed => {
-            return Err(local(reason::NAMESPACE_NOT_ALLOWED)
-                .with_cause(&format!("the EntraApp {name} does not admit the namespace {namespace}"))
-                .with_fix(&format!("ask the platform team to add {namespace} to spec.allowedNamespaces of the EntraApp {name}")));
-        }
-        Admission::MailboxNotAllowed => {
-            let mailbox = &spec.mailbox;
-            return Err(local(reason::MAILBOX_NOT_ALLOWED)
-                .with_cause(&format!("the EntraApp {name} does not admit the mailbox {mailbox} for the namespace {namespace}"))
-                .with_fix(&format!("use a mailbox that it admits, or ask the platform team to add {mailbox} to spec.allowedNamespaces of the EntraApp {name}")));
-        }
-    }
-    let Named::Found(route) = &references.route else { return Ok(false) };
-    if !route.spec.admits(&namespace, labels) {
-        let name = route.name_any();
-        return Err(local(reason::NAMESPACE_NOT_ALLOWED)
-            .with_cause(&format!("the MailRoute {name} does not admit the namespace {namespace}"))
-            .with_fix(&format!(
-                "ask the platform team to add {namespace} to spec.allowedNamespaces of the MailRoute {name}"
-            )));
-    }
-    Ok(true)
-}
-
-/// The way out, if this version has built it.
-fn way_out(sender: &MailSender, app: Arc<EntraApp>, route: &MailRoute) -> Result<Validated, Diagnosis> {
+/// The size that sender and route agree on, where either says one.
+fn with_size(mut exit: Exit, sender: &MailSender, route: &MailRoute) -> Exit {
     let (ours, theirs) = (sender.spec.limits.as_ref(), route.spec.limits.as_ref());
-    match route.spec.way() {
-        Some(Way::ExchangeOnline(exchange)) => {
-            of_one_cloud(&app, route, exchange)?;
-            let mut smtp = exchange_online(route, exchange)?;
-            smtp.max_message_bytes = terms::message_bytes(ours, theirs).unwrap_or(MESSAGE_BYTES);
-            let scope = app.spec.exchange_scope().to_owned();
-            let limits = terms::limits(ours, theirs);
-            Ok(Validated { scope, app, route: Route::ExchangeOnline(smtp), limits })
+    if let Some(octets) = terms::message_bytes(ours, theirs) {
+        match &mut exit.route {
+            Route::Graph(graph) => graph.max_message_bytes = octets,
+            Route::ExchangeOnline(smtp)
+            | Route::HighVolumeEmail(smtp)
+            | Route::AzureCommunicationServices(smtp)
+            | Route::Connector(smtp)
+            | Route::DirectSend(smtp)
+            | Route::SmtpRelay(smtp) => smtp.max_message_bytes = octets,
         }
-        Some(
-            Way::Graph(_)
-            | Way::HighVolumeEmail(_)
-            | Way::AzureCommunicationServices(_)
-            | Way::Connector(_)
-            | Way::DirectSend(_)
-            | Way::SmtpRelay(_),
-        )
-        | None => Err(route_not_supported(route)),
     }
-}
-
-/// A token is good in its own cloud only, and must not be shown to another. Where a scope or a host
-/// is set by hand, whoever set it knows better.
-fn of_one_cloud(app: &EntraApp, route: &MailRoute, exchange: &ExchangeOnline) -> Result<(), Diagnosis> {
-    let scope = app.spec.endpoint.as_ref().and_then(|endpoint| endpoint.exchange_scope.as_ref());
-    let (ours, theirs) = (app.spec.cloud, exchange.cloud);
-    if scope.is_some() || exchange.host.is_some() || ours == theirs {
-        return Ok(());
-    }
-    let (app, route) = (app.name_any(), route.name_any());
-    Err(local(reason::CLOUD_MISMATCH)
-        .with_cause(&format!(
-            "the EntraApp {app} is of the cloud {ours:?} and the MailRoute {route} of the cloud {theirs:?}"
-        ))
-        .with_fix(&format!(
-            "use a MailRoute with spec.exchangeOnline.cloud: {ours:?} in the MailSender, or correct spec.cloud of the EntraApp {app}"
-        )))
-}
-
-/// What the sidecar needs to know of Exchange Online, checked so far as it can be from here.
-pub(super) fn exchange_online(route: &MailRoute, exchange: &ExchangeOnline) -> Result<SmtpRoute, Diagnosis> {
-    if let Err(error) = tls::client_config(exchange.ca_bundle.as_deref()) {
-        return Err(local(reason::CA_BUNDLE_INVALID)
-            .with_cause(&format!(
-                "spec.exchangeOnline.caBundle of the MailRoute {} cannot be used",
-                route.name_any()
-            ))
-            .with_words(&error.to_string()));
-    }
-    let limit = route.spec.limits.as_ref().and_then(|limits| limits.message_bytes);
-    let (host, limit) = (exchange.host().to_owned(), limit.unwrap_or(MESSAGE_BYTES));
-    Ok(SmtpRoute {
-        ca_bundle: exchange.ca_bundle.clone(),
-        ..SmtpRoute::new(route.name_any(), host, exchange.port(), limit)
-    })
-}
-
-pub(super) fn route_not_supported(route: &MailRoute) -> Diagnosis {
-    let kind = route.spec.way().map_or("of a kind that it does not know", |way| way.field());
-    local(reason::ROUTE_NOT_SUPPORTED)
-        .with_cause(&format!("this version cannot send by the MailRoute {}: {kind}", route.name_any()))
+    exit
 }
 
 #[cfg(test)]

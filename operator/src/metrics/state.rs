@@ -1,10 +1,9 @@
 //! What the objects themselves say, read from the stores at each scrape: nothing to keep up to
 //! date, and nothing left behind by an object that is gone.
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
-use mail_egress_crds::names::{self, condition};
+use mail_egress_crds::names::condition;
 use prometheus::{
     Error, GaugeVec, Opts,
     core::{Collector, Desc},
@@ -14,7 +13,7 @@ use prometheus::{
 use crate::{
     authority::Serving,
     leader::Leadership,
-    tokens::{Lookup, secret_name},
+    tokens::{end_of, secret_name},
     watches::Stores,
 };
 
@@ -78,7 +77,7 @@ impl Gauges {
             )?,
             credential_expiry: gauge(
                 "mail_egress_credential_expiry_timestamp_seconds",
-                "When the credential of an EntraApp ends, as its Secret's annotation says, in seconds since the epoch.",
+                "When the credential of an EntraApp ends, as its certificate or its Secret's annotation says, in seconds since the epoch.",
                 &["app"],
             )?,
             unreadable: gauge(
@@ -121,7 +120,8 @@ impl Gauges {
         for app in stores.apps.state() {
             let conditions = app.status.as_ref().map_or(&[][..], |status| &status.conditions);
             conditions_of(&self.app_condition, &app.name_any(), conditions);
-            let end = secret_name(&app.spec).and_then(|name| stores.credential(name, expires_at));
+            let end = secret_name(&app.spec)
+                .and_then(|name| stores.credential(name, |lookup| end_of(&app.spec, lookup)));
             if let Some(end) = end {
                 add(&self.credential_expiry, &[&app.name_any()], end.as_duration().as_secs_f64());
             }
@@ -156,14 +156,6 @@ impl Collector for State {
         }
         let families = gauges.all().into_iter().flat_map(|gauge| gauge.collect());
         families.filter(|family| !family.get_metric().is_empty()).collect()
-    }
-}
-
-/// When a credential ends, as whoever made its Secret says.
-fn expires_at(lookup: Lookup<'_>) -> Option<Timestamp> {
-    match lookup {
-        Lookup::Found(secret) => secret.annotations().get(names::ANNOTATION_EXPIRES_AT)?.parse().ok(),
-        Lookup::NotLabelled | Lookup::Missing => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     events::Events,
     leader::Leadership,
     metrics::Metrics,
-    tokens::{Surroundings, Tokens},
+    tokens::{Account, Surroundings, Tokens},
     watches::{Changes, Stores, Synced},
     writer::Writer,
 };
@@ -25,6 +25,7 @@ const AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duratio
 /// Everything that the leader needs.
 pub(super) struct Leading {
     pub(super) identity: String,
+    pub(super) account: Account,
     pub(super) client: Client,
     pub(super) leadership: Leadership,
     pub(super) synced: Synced,
@@ -65,7 +66,7 @@ impl Leading {
         self.synced.wait().await;
         let around = Surroundings {
             writer: writer.clone(),
-            namespace: self.settings.namespace.clone(),
+            account: self.account.clone(),
             stores: self.stores.clone(),
             changes: self.changes.clone(),
             metrics: self.metrics.clone(),

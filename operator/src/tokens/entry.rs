@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mail_egress_diagnosis::Diagnosis;
 use mail_egress_entra::schedule::{Failed, Life, Next, schedule};
-use mail_egress_entra::{Retry, Token, TokenError, TokenRequest};
+use mail_egress_entra::{Retry, Token, TokenError};
 
-use super::key::Fingerprint;
+use super::{key::Fingerprint, request::Request};
 
 /// What the senders of an app want: the request, or why none can be made.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Want {
     /// Who would ask whom for what; see [`Fingerprint::identity`].
     pub identity: String,
     /// The request, unless the credential is missing or unusable.
-    pub request: Result<TokenRequest, Diagnosis>,
+    pub request: Result<Request, Diagnosis>,
 }
 
 /// A token that is held, and how it was come by.
@@ -102,7 +102,7 @@ impl Failure {
 impl Wish {
     fn of(want: &Want) -> Self {
         match &want.request {
-            Ok(request) => Self::Asked(Fingerprint::of(request)),
+            Ok(request) => Self::Asked(Fingerprint::of(&want.identity, request)),
             Err(diagnosis) => Self::Unusable(want.identity.clone(), diagnosis.clone()),
         }
     }
@@ -189,7 +189,7 @@ impl Entry {
         today: Option<Want>,
         moment: Instant,
         now: Timestamp,
-    ) -> Option<(TokenRequest, Fingerprint)> {
+    ) -> Option<(Request, Fingerprint)> {
         self.change(today.as_ref().map_or(Wish::Unknown, Wish::of), moment, now);
         let begun = match (&self.wish, today.map(|today| today.request)) {
             (Wish::Asked(fingerprint), Some(Ok(request))) => Some((request, fingerprint.clone())),

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use tracing::warn;
 
-use super::{Fingerprint, Held, Key};
+use super::{Fingerprint, Held, Key, Owner};
 use crate::writer::{WriteError, Writer};
 
 /// The one key of such a Secret.
@@ -24,7 +24,8 @@ const FILE: &str = "token.json";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kept {
-    app: String,
+    #[serde(flatten)]
+    owner: Owner,
     scope: String,
     identity: String,
     request: String,
@@ -67,7 +68,7 @@ pub(super) async fn delete(writer: &Writer, namespace: &str, key: &Key) -> Resul
 
 fn secret(key: &Key, held: &Held) -> Result<Secret, WriteError> {
     let kept = Kept {
-        app: key.app.clone(),
+        owner: key.owner.clone(),
         scope: key.scope.clone(),
         identity: held.fingerprint.identity.clone(),
         request: held.fingerprint.request.clone(),
@@ -97,7 +98,7 @@ fn read(secret: &Secret) -> Option<(Key, Held)> {
         warn!(secret = secret.name_any(), "a kept token cannot be read; Entra will be asked again");
         return None;
     };
-    let key = Key { app: kept.app, scope: kept.scope };
+    let key = Key { owner: kept.owner, scope: kept.scope };
     let fingerprint = Fingerprint { identity: kept.identity, request: kept.request };
     let token = Token { value: kept.value, expires_at: kept.expires_at };
     Some((key, Held { token, obtained_at: kept.obtained_at, fingerprint }))
@@ -109,7 +110,10 @@ mod tests {
 
     #[test]
     fn reads_what_it_keeps() {
-        let key = Key { app: "contoso".into(), scope: "https://outlook.office365.com/.default".into() };
+        let key = Key {
+            owner: Owner::App("contoso".into()),
+            scope: "https://outlook.office365.com/.default".into(),
+        };
         let expires_at = Timestamp::UNIX_EPOCH;
         let held = Held {
             token: Token { value: SecretString::from("t0ken"), expires_at },
@@ -122,6 +126,8 @@ mod tests {
         assert_eq!(again.token.value.expose_secret(), "t0ken");
         assert_eq!((again.obtained_at, again.fingerprint), (held.obtained_at, held.fingerprint));
         assert_eq!(secret.type_.as_deref(), Some("mail-egress.io/token"));
+        let file = String::from_utf8(secret.data.unwrap().remove(FILE).unwrap().0).unwrap();
+        assert!(file.starts_with(r#"{"app":"contoso","scope":"#), "as earlier versions wrote it: {file}");
     }
 
     #[test]

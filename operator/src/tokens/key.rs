@@ -2,39 +2,74 @@
 
 use std::fmt;
 
-use mail_egress_entra::{Credential, Endpoint, SignatureAlgorithm, TokenRequest};
+use mail_egress_entra::{Endpoint, SignatureAlgorithm};
 use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::request::{Proof, Request};
+
+/// Whose token it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Owner {
+    /// The EntraApp of this name.
+    App(String),
+    /// The MailRoute of this name, whose relay has a token endpoint of its own.
+    Route(String),
+}
 
 /// What a token is for: one application, one scope. All senders of both share the token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// The EntraApp's name.
-    pub app: String,
+    /// Whose it is.
+    pub owner: Owner,
     /// The scope, as `https://outlook.office365.com/.default`.
     pub scope: String,
+}
+
+/// For logs, metrics and names; no EntraApp's name has a slash.
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(name) => f.write_str(name),
+            Self::Route(name) => write!(f, "mailroute/{name}"),
+        }
+    }
+}
+
+impl Owner {
+    /// The name of the Secret that keeps the newest refresh token.
+    #[must_use]
+    pub fn refresh_secret_name(&self) -> String {
+        let digest = digest([self.to_string().as_bytes()]);
+        format!("mail-egress-refresh-{}", digest.get(..20).unwrap_or(&digest))
+    }
 }
 
 impl Key {
     /// The name of the Secret that keeps the token; names of EntraApps can be as long as Secrets'.
     #[must_use]
     pub fn secret_name(&self) -> String {
-        let digest = digest([self.app.as_bytes(), self.scope.as_bytes()]);
+        let digest = self.digest();
         format!("mail-egress-token-{}", digest.get(..20).unwrap_or(&digest))
     }
 
     /// This token's own place in every interval, in `0.0..1.0`; the same after a restart.
     #[must_use]
     pub fn spread(&self) -> f64 {
-        let digest = digest([self.app.as_bytes(), self.scope.as_bytes()]);
-        let first = u32::from_str_radix(digest.get(..8).unwrap_or("0"), 16).unwrap_or(0);
+        let first = u32::from_str_radix(self.digest().get(..8).unwrap_or("0"), 16).unwrap_or(0);
         f64::from(first) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    fn digest(&self) -> String {
+        digest([self.owner.to_string().as_bytes(), self.scope.as_bytes()])
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} for {}", self.app, self.scope)
+        write!(f, "{} for {}", self.owner, self.scope)
     }
 }
 
@@ -49,43 +84,46 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a request.
+    /// The fingerprint of a request with this [`identity`]. What changes with each sending, an
+    /// assertion or the newest refresh token, does not count.
     #[must_use]
-    pub fn of(request: &TokenRequest) -> Self {
-        let (host, tenant) = match &request.endpoint {
-            Endpoint::Entra { login_url, tenant } => (login_url, tenant.as_str()),
-            Endpoint::Url(url) => (url, ""),
-        };
-        let identity = identity(host, tenant, &request.client_id, &request.scope);
-        let credential = match &request.credential {
-            Credential::ClientSecret(value) => ["secret", value.expose_secret(), ""],
-            Credential::Certificate { chain, key, algorithm: SignatureAlgorithm::PS256 } => {
-                ["PS256", chain, key.expose_secret()]
+    pub fn of(identity: &str, request: &Request) -> Self {
+        let proof = match &request.proof {
+            Proof::ClientSecret(value) => vec!["secret", value.expose_secret()],
+            Proof::Certificate { chain, key, algorithm } => {
+                let algorithm = match algorithm {
+                    SignatureAlgorithm::PS256 => "PS256",
+                    SignatureAlgorithm::RS256 => "RS256",
+                };
+                vec!["certificate", chain, key.expose_secret(), algorithm]
             }
-            Credential::Certificate { chain, key, algorithm: SignatureAlgorithm::RS256 } => {
-                ["RS256", chain, key.expose_secret()]
-            }
-            // Read anew for each request: another one is no other credential.
-            Credential::Federated { .. } => ["federated", "", ""],
-            // Each answer brings another token: that is no reason to ask again.
-            Credential::RefreshToken { client_secret, .. } => {
-                ["refresh", client_secret.as_ref().map_or("", |secret| secret.expose_secret()), ""]
+            Proof::OwnToken { audience } => vec!["own token", audience],
+            Proof::RefreshToken { first, client_secret } => {
+                let secret = client_secret.as_ref().map_or("", |secret| secret.expose_secret());
+                vec!["refresh token", first.expose_secret(), secret]
             }
         };
-        let whole = digest([
-            identity.as_bytes(),
-            credential[0].as_bytes(),
-            credential[1].as_bytes(),
-            credential[2].as_bytes(),
-            request.ca_bundle.as_deref().unwrap_or_default().as_bytes(),
-        ]);
-        Self { identity, request: whole }
+        let ca_bundle = request.ca_bundle.as_deref().unwrap_or_default();
+        let parts = [identity].into_iter().chain(proof).chain([ca_bundle]);
+        Self { identity: identity.to_owned(), request: digest(parts.map(str::as_bytes)) }
     }
 }
 
-/// The fingerprint of who asks whom for what; see [`Fingerprint::identity`].
-pub(super) fn identity(login_url: &str, tenant: &str, client_id: &str, scope: &str) -> String {
-    digest([login_url, tenant, client_id, scope].map(str::as_bytes))
+/// The fingerprint of who asks whom for what; see [`Fingerprint::identity`]. `mailbox` is that of the
+/// signed-in user, where there is one.
+pub(super) fn identity(endpoint: &Endpoint, client_id: &str, scope: &str, mailbox: Option<&str>) -> String {
+    let whom = match endpoint {
+        Endpoint::Entra { login_url, tenant } => vec![login_url.as_str(), tenant],
+        Endpoint::Url(url) => vec![url.as_str()],
+    };
+    let parts = whom.into_iter().chain([client_id, scope]).chain(mailbox);
+    digest(parts.map(str::as_bytes))
+}
+
+/// Tells a first refresh token from another, without keeping it.
+#[must_use]
+pub(super) fn of_first(token: &str) -> String {
+    digest([token.as_bytes()])
 }
 
 /// SHA-256 in hex over the parts, each with its length, so that no two lists of parts look alike.
@@ -103,35 +141,34 @@ mod tests {
     use super::*;
     use secrecy::SecretString;
 
-    fn entra(tenant: &str) -> Endpoint {
-        Endpoint::Entra { login_url: "https://login.microsoftonline.com".into(), tenant: tenant.into() }
+    fn of(tenant: &str, proof: Proof) -> Fingerprint {
+        let endpoint =
+            Endpoint::Entra { login_url: "https://login.microsoftonline.com".into(), tenant: tenant.into() };
+        let (client_id, scope) =
+            ("00000000-0000-0000-0000-000000000001", "https://outlook.office365.com/.default");
+        let identity = identity(&endpoint, client_id, scope, None);
+        let (client_id, scope) = (client_id.into(), scope.into());
+        Fingerprint::of(&identity, &Request { endpoint, client_id, scope, proof, ca_bundle: None })
     }
 
-    fn request() -> TokenRequest {
-        TokenRequest {
-            endpoint: entra("contoso.onmicrosoft.com"),
-            client_id: "00000000-0000-0000-0000-000000000001".into(),
-            scope: "https://outlook.office365.com/.default".into(),
-            credential: Credential::ClientSecret(SecretString::from("one")),
-            ca_bundle: None,
-        }
+    fn secret(value: &str) -> Proof {
+        Proof::ClientSecret(SecretString::from(value))
     }
 
     #[test]
     fn a_changed_credential_keeps_the_identity() {
-        let old = Fingerprint::of(&request());
-        let credential = Credential::ClientSecret(SecretString::from("two"));
-        let new = Fingerprint::of(&TokenRequest { credential, ..request() });
+        let old = of("contoso.com", secret("one"));
+        let new = of("contoso.com", secret("two"));
         assert_eq!(old.identity, new.identity);
         assert_ne!(old.request, new.request);
-        assert_eq!(old, Fingerprint::of(&request()));
+        assert_eq!(old, of("contoso.com", secret("one")));
+        let first = Proof::RefreshToken { first: SecretString::from("one"), client_secret: None };
+        assert_ne!(of("contoso.com", first).request, old.request, "another kind with the same value");
     }
 
     #[test]
     fn a_changed_tenant_is_another_identity() {
-        let old = Fingerprint::of(&request());
-        let new = Fingerprint::of(&TokenRequest { endpoint: entra("fabrikam.com"), ..request() });
-        assert_ne!(old.identity, new.identity);
+        assert_ne!(of("contoso.com", secret("one")).identity, of("fabrikam.com", secret("one")).identity);
     }
 
     #[test]
@@ -141,10 +178,12 @@ mod tests {
 
     #[test]
     fn each_app_and_scope_has_its_own_secret_with_a_valid_name() {
-        let key = |app: &str, scope: &str| Key { app: app.into(), scope: scope.into() };
+        let key = |app: &str, scope: &str| Key { owner: Owner::App(app.into()), scope: scope.into() };
         let name = key("contoso", "a").secret_name();
         assert_ne!(name, key("contoso", "b").secret_name());
         assert_ne!(name, key("fabrikam", "a").secret_name());
+        let of_route = Key { owner: Owner::Route("contoso".into()), scope: "a".into() };
+        assert_ne!(name, of_route.secret_name());
         assert!(name.len() <= 63 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "{name}");
         assert!((0.0..1.0).contains(&key("contoso", "a").spread()));
     }

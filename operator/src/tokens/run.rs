@@ -13,7 +13,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Entry, Held, Key, Tokens, kept,
+    Account, Entry, Held, Key, Owner, Tokens, kept, relay_login, rotated,
     slots::{Slot, Slots},
 };
 use crate::{
@@ -27,15 +27,16 @@ use crate::{
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// Between two attempts to keep a token.
-const SAVE_AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+pub(super) const SAVE_AGAIN: Backoff =
+    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// What the loop works with.
 #[derive(Clone)]
 pub struct Surroundings {
     /// Writes the Secrets that keep the tokens, as the leader.
     pub writer: Writer,
-    /// The operator's own namespace.
-    pub namespace: String,
+    /// Who the operator is to the API server, and in which namespace it keeps its tokens.
+    pub account: Account,
     /// Tells which EntraApps exist; filled before the loop begins.
     pub stores: Stores,
     /// Where changes are announced.
@@ -45,15 +46,17 @@ pub struct Surroundings {
 }
 
 impl Tokens {
-    /// Takes over the tokens that the last leader kept. To be called before anybody wants one, or
+    /// Takes over the tokens, and the refresh tokens, that the last leader kept. To be called before anybody wants one, or
     /// Entra is asked for what is at hand.
     pub async fn load(&self, around: &Surroundings) -> Result<(), kube::Error> {
-        let secrets: Api<Secret> = Api::namespaced(around.writer.client(), &around.namespace);
+        let secrets: Api<Secret> = Api::namespaced(around.writer.client(), &around.account.namespace);
         let kept = kept::load(&secrets).await?;
-        info!(tokens = kept.len(), "kept tokens read");
+        let refreshes = rotated::load(&secrets).await?;
+        info!(tokens = kept.len(), refresh_tokens = refreshes.len(), "kept tokens read");
+        self.rotated().extend(refreshes);
         let mut entries = self.entries();
         for (key, held) in kept {
-            around.metrics.token_held(&key.app, &key.scope, held.token.expires_at);
+            around.metrics.token_held(&key.owner.to_string(), &key.scope, held.token.expires_at);
             entries.insert(key, Entry::kept(held, std::time::Instant::now()));
         }
         Ok(())
@@ -66,12 +69,15 @@ impl Tokens {
         let mut looked = Timestamp::now();
         loop {
             for key in self.forget(&around.stores, &around.changes) {
-                around.metrics.token_forgotten(&key.app, &key.scope);
+                around.metrics.token_forgotten(&key.owner.to_string(), &key.scope);
                 tasks.spawn(Self::delete(key, around.clone()));
             }
+            for owner in self.forget_rotated(&around.stores) {
+                tasks.spawn(Self::delete_rotated(owner, around.clone()));
+            }
             let now = Timestamp::now();
-            for app in self.ended(looked, now) {
-                around.changes.announce(Change::Token(app));
+            for owner in self.ended(looked, now) {
+                around.changes.announce(Change::Token(owner));
             }
             looked = now;
             let (due, again) = self.due(now);
@@ -94,11 +100,16 @@ impl Tokens {
     async fn ask(&self, key: Key, slot: Slot, around: &Surroundings) {
         let (asked_at, begun) = (Timestamp::now(), Instant::now());
         let Some((request, fingerprint)) = self.begin(&key, &around.stores, asked_at) else { return };
-        let answer = self.client.request(&request, asked_at).await.map(|granted| granted.token);
+        let answer = self.exchange(&key.owner, request, around).await;
         // to keep the token may take long, and is no matter of the login host
         drop(slot);
+        let (answer, rotated) = match answer {
+            Ok((token, rotated)) => (Ok(token), rotated),
+            Err(error) => (Err(error), None),
+        };
         let took_ms = begun.elapsed().as_millis();
-        let Key { app, scope } = &key;
+        let (owner, scope) = (&key.owner, &key.scope);
+        let app = &owner.to_string();
         match &answer {
             Ok(token) => {
                 info!(app, scope, took_ms, expires_at = %token.expires_at, "token obtained");
@@ -120,28 +131,37 @@ impl Tokens {
         }
         let held =
             answer.map(|token| Held { token, obtained_at: asked_at, fingerprint: fingerprint.clone() });
-        let news = match self.entries().get_mut(&key) {
-            Some(entry) => entry.answer(&fingerprint, held.clone(), Timestamp::now()),
-            None => return,
+        // none where it was forgotten meanwhile
+        let news = self
+            .entries()
+            .get_mut(&key)
+            .map(|entry| entry.answer(&fingerprint, held.clone(), Timestamp::now()));
+        if news == Some(true) {
+            around.changes.announce(Change::Token(owner.clone()));
+        }
+        let keep_token = async {
+            if let (Ok(held), Some(_)) = (held, news) {
+                around.metrics.token_held(app, scope, held.token.expires_at);
+                self.keep(&key, &held, around).await;
+            }
         };
-        if news {
-            around.changes.announce(Change::Token(app.clone()));
-        }
-        if let Ok(held) = held {
-            around.metrics.token_held(app, scope, held.token.expires_at);
-            self.keep(&key, &held, around).await;
-        }
+        let keep_refresh_token = async {
+            if let Some(rotated) = rotated {
+                self.keep_rotated(owner, &rotated, around).await;
+            }
+        };
+        tokio::join!(keep_token, keep_refresh_token);
     }
 
     /// Keeps a token, however often it takes, until another has taken its place.
     async fn keep(&self, key: &Key, held: &Held, around: &Surroundings) {
         for attempt in 1.. {
-            match kept::save(&around.writer, &around.namespace, key, held).await {
+            match kept::save(&around.writer, &around.account.namespace, key, held).await {
                 Ok(()) => return,
                 Err(WriteError::NotLeading(_)) => return,
                 Err(error @ (WriteError::TimedOut | WriteError::Api(_))) => {
                     warn!(
-                        app = key.app,
+                        app = %key.owner,
                         attempt,
                         error = %Causes(&error),
                         "token not kept yet"
@@ -156,34 +176,43 @@ impl Tokens {
         }
     }
 
-    /// Apps whose token has ended between two looks without another in its place.
-    fn ended(&self, since: Timestamp, now: Timestamp) -> Vec<String> {
+    /// Owners whose token has ended between two looks without another in its place.
+    fn ended(&self, since: Timestamp, now: Timestamp) -> Vec<Owner> {
         let between = |end: Timestamp| since < end && end <= now;
         let entries = self.entries();
         let ended = entries
             .iter()
             .filter(|(_, entry)| entry.held().is_some_and(|held| between(held.token.expires_at)));
-        ended.map(|(key, _)| key.app.clone()).collect()
+        ended.map(|(key, _)| key.owner.clone()).collect()
     }
 
     /// Deletes what is kept of a token that was forgotten.
     async fn delete(key: Key, around: Surroundings) {
-        match kept::delete(&around.writer, &around.namespace, &key).await {
-            Ok(()) => info!(app = key.app, scope = key.scope, "token forgotten"),
+        match kept::delete(&around.writer, &around.account.namespace, &key).await {
+            Ok(()) => info!(app = %key.owner, scope = key.scope, "token forgotten"),
             // the next start finds it again, and forgets it then
             Err(error) => {
-                warn!(app = key.app, error = %Causes(&error), "kept token not deleted");
+                warn!(app = %key.owner, error = %Causes(&error), "kept token not deleted");
             }
         }
     }
 }
 
-/// The host that would be asked; empty where nothing will be, since there is no such app.
+/// The host that would be asked; empty where nothing will be, since there is no such owner.
 fn login_host(key: &Key, stores: &Stores) -> String {
-    match stores.app(&key.app) {
-        Named::Found(app) => host(app.spec.login_url()).to_ascii_lowercase(),
-        Named::Unreadable(_) | Named::Missing => String::new(),
-    }
+    let url = match &key.owner {
+        Owner::App(name) => match stores.app(name) {
+            Named::Found(app) => app.spec.login_url().to_owned(),
+            Named::Unreadable(_) | Named::Missing => String::new(),
+        },
+        Owner::Route(name) => match stores.route(name) {
+            Named::Found(route) => {
+                relay_login(&route.spec).map(|login| login.token_url.clone()).unwrap_or_default()
+            }
+            Named::Unreadable(_) | Named::Missing => String::new(),
+        },
+    };
+    host(&url).to_ascii_lowercase()
 }
 
 /// Host and port of a URL.

@@ -3,7 +3,7 @@
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use mail_egress_crds::{EntraApp, names};
-use mail_egress_entra::{Credential, Limits, Retry, TokenError, dial::Resolver};
+use mail_egress_entra::{Limits, Retry, TokenError, dial::Resolver};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn cluster(app: Option<EntraApp>, secret: Option<Secret>) -> Stores {
 }
 
 fn key() -> Key {
-    Key { app: "contoso".into(), scope: SCOPE.into() }
+    Key { owner: Owner::App("contoso".into()), scope: SCOPE.into() }
 }
 
 /// Tokens, one of which a sender has wanted in this cluster.
@@ -54,7 +54,7 @@ fn asked_with(tokens: &Tokens, stores: &Stores) -> Option<String> {
     let now = Timestamp::UNIX_EPOCH;
     assert_eq!(tokens.due(now).0, [key()]);
     let (request, _) = tokens.begin(&key(), stores, now)?;
-    let Credential::ClientSecret(value) = request.credential else { panic!("another credential") };
+    let Proof::ClientSecret(value) = request.proof else { panic!("another proof") };
     Some(value.expose_secret().to_owned())
 }
 
@@ -98,5 +98,5 @@ async fn says_so_when_it_forgets_what_it_knew_of_an_app() {
     assert!(wanted_in(&stores, Duration::MAX).forget(&stores, &changes).is_empty());
     assert_eq!(heard.next().now_or_never(), None);
     assert_eq!(wanted_in(&stores, Duration::MAX).forget(&cluster(None, None), &changes), [key()]);
-    assert_eq!(heard.next().now_or_never(), Some(Some(Change::Token("contoso".into()))));
+    assert_eq!(heard.next().now_or_never(), Some(Some(Change::Token(Owner::App("contoso".into())))));
 }

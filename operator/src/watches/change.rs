@@ -5,6 +5,8 @@ use kube::runtime::reflector::ObjectRef;
 use mail_egress_crds::MailSender;
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use crate::tokens::Owner;
+
 /// Changes that one reader may fall behind by; beyond that it is told [`Change::Everything`].
 const BACKLOG: usize = 4096;
 
@@ -25,8 +27,8 @@ pub enum Change {
     Credential(String),
     /// The labels of the namespace of this name.
     Namespace(String),
-    /// The token of the EntraApp of this name, or what is known of it.
-    Token(String),
+    /// The token of this owner, or what is known of it.
+    Token(Owner),
 }
 
 /// Where changes are announced and heard. Nobody need listen: followers do not.
@@ -80,8 +82,8 @@ mod tests {
     async fn a_change_between_subscribing_and_reading_is_not_lost() {
         let changes = Changes::default();
         let mut heard = Box::pin(changes.subscribe());
-        changes.announce(Change::Token("contoso".into()));
+        changes.announce(Change::Token(Owner::App("contoso".into())));
         assert_eq!(heard.next().await, Some(Change::Everything));
-        assert_eq!(heard.next().await, Some(Change::Token("contoso".into())));
+        assert_eq!(heard.next().await, Some(Change::Token(Owner::App("contoso".into()))));
     }
 }

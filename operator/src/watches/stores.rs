@@ -14,7 +14,7 @@ use mail_egress_crds::{EntraApp, MailPolicy, MailRoute, MailSender, names};
 use tokio::sync::watch;
 
 use super::follow::WATCHES;
-use crate::tokens::Lookup;
+use crate::credential::Lookup;
 
 /// The objects of all kinds that are watched. Cheap to clone.
 ///
@@ -135,17 +135,6 @@ impl Stores {
     #[must_use]
     pub fn route(&self, name: &str) -> Named<MailRoute> {
         self.named(&self.routes, "MailRoute", name)
-    }
-
-    /// Whether there is an EntraApp of this name whose senders may want a token for this scope; of
-    /// one that cannot be read, nobody knows.
-    #[must_use]
-    pub fn app_asks_for(&self, name: &str, scope: &str) -> bool {
-        match self.app(name) {
-            Named::Found(app) => app.spec.exchange_scope() == scope,
-            Named::Unreadable(_) => true,
-            Named::Missing => false,
-        }
     }
 
     /// The labels of a namespace; `None` where the watch has not told of it yet.

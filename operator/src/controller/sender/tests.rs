@@ -16,7 +16,8 @@ fn lines(orders: &Orders, refused: Option<&Diagnosis>) -> Vec<String> {
 
 fn send() -> Orders {
     let expires_at = "2026-11-23T12:00:00Z".parse().unwrap();
-    Orders::Send(fixtures::validated().into(), Token { value: SecretString::from("t"), expires_at })
+    let token = Token { value: SecretString::from("t"), expires_at };
+    Orders::Send(fixtures::sending(&fixtures::validated(), Some(token)).into())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{super::fixtures, *};
 fn judged(sender: Value, change: impl FnOnce(&mut References)) -> (Vec<String>, String) {
     let mut references = fixtures::references();
     change(&mut references);
-    let verdict = validate(&fixtures::sender(sender), &references);
+    let verdict = validate(&fixtures::sender(sender), &references, fixtures::now());
     let lines = verdict.findings.iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason));
     (lines.collect(), verdict.result.err().map_or_else(String::new, |denied| denied.sentence()))
 }
@@ -16,7 +16,7 @@ fn judged(sender: Value, change: impl FnOnce(&mut References)) -> (Vec<String>, 
 fn denial(sender: Value, change: impl FnOnce(&mut References)) -> String {
     let mut references = fixtures::references();
     change(&mut references);
-    let verdict = validate(&fixtures::sender(sender), &references);
+    let verdict = validate(&fixtures::sender(sender), &references, fixtures::now());
     verdict.result.err().map_or_else(|| "may send".into(), |denied| denied.reason.to_owned())
 }
 
@@ -28,13 +28,6 @@ fn admits_a_sender_whose_namespace_and_mailbox_are_allowed() {
         ["Accepted=True Accepted", "ResolvedRefs=True ResolvedRefs", "Supported=True Supported"]
     );
     assert_eq!(why_not, "");
-    let validated = fixtures::validated();
-    assert_eq!(validated.scope(), "https://outlook.office365.com/.default");
-    let Route::ExchangeOnline(smtp) = validated.route() else { panic!("another way") };
-    assert_eq!(
-        (smtp.host.as_str(), smtp.port, smtp.max_message_bytes),
-        ("smtp.office365.com", 587, 36_700_160)
-    );
 }
 
 #[test]
@@ -104,42 +97,67 @@ fn a_route_that_needs_an_app_asks_for_it() {
 }
 
 #[test]
-fn a_way_that_is_not_built_yet_is_refused_by_name() {
-    let (lines, why_not) = judged(json!({}), |r| r.route = fixtures::route(json!({"graph": {}})));
-    assert_eq!(lines[2], "Supported=False RouteNotSupported");
-    assert!(why_not.contains("graph"), "{why_not}");
-    let without_app = denial(json!({"entraApp": null}), |r| {
-        r.app = None;
-        r.route = fixtures::route(json!({"directSend": {}}));
-    });
-    assert_eq!(without_app, "RouteNotSupported");
-}
-
-#[test]
 fn a_route_whose_ca_bundle_is_useless_is_not_used() {
     let broken = json!({"exchangeOnline": {"caBundle": "nothing"}});
     assert_eq!(denial(json!({}), |r| r.route = fixtures::route(broken)), "CaBundleInvalid");
 }
 
 #[test]
-fn fields_without_effect_are_named_and_the_sender_still_sends() {
-    let spec = json!({"recipients": {"deny": ["*@example.com"]}, "fallbackRoute": "other"});
-    let (lines, why_not) = judged(spec.clone(), |_| {});
-    assert_eq!((lines[2].as_str(), why_not.as_str()), ("Supported=False NotYetHonoured", ""));
-    let verdict = validate(&fixtures::sender(spec), &fixtures::references());
-    let message = &verdict.findings[2].message;
-    assert!(message.contains("upon spec.fallbackRoute yet"), "{message}");
+fn a_route_without_an_app_admits_by_itself() {
+    let direct = |allowed: Value| {
+        let route = fixtures::route(json!({"directSend": {}, "allowedNamespaces": allowed}));
+        judged(json!({"entraApp": null}), |r| {
+            r.app = None;
+            r.route = route;
+        })
+    };
+    let (lines, why_not) = direct(json!([]));
+    assert_eq!(lines[0], "Accepted=False NamespaceNotAllowed");
+    let begins = "the MailRoute exchange-online does not admit the namespace shop. To mend: ";
+    assert!(why_not.starts_with(begins), "{why_not}");
+    assert_eq!(direct(json!([{"namespaces": ["shop"]}])).1, "");
+    let (lines, _) = direct(json!([{"namespaces": ["shop"], "mailboxes": ["hr@contoso.com"]}]));
+    assert_eq!(lines[0], "Accepted=False MailboxNotAllowed");
 }
 
 #[test]
-fn the_route_overrides_host_port_ca_and_size() {
+fn a_fallback_that_cannot_be_used_is_said_and_does_not_stop_the_sender() {
+    let with = |fallback: Named<MailRoute>| {
+        judged(json!({"fallbackRoute": "other"}), |r| r.fallback = Some(fallback))
+    };
+    let (lines, why_not) = with(fixtures::route(json!({"highVolumeEmail": {}})));
+    assert_eq!((&*lines[3], &*why_not), ("FallbackReady=True FallbackReady", ""));
+    let (lines, why_not) = with(Named::Missing);
+    assert_eq!((&*lines[3], &*why_not), ("FallbackReady=False MailRouteNotFound", ""));
+    let (lines, _) = with(fixtures::route(json!({"connector": {"host": "a.test"}})));
+    assert_eq!(lines[3], "FallbackReady=False NamespaceNotAllowed");
+}
+
+#[test]
+fn a_secret_of_the_route_that_is_not_there_is_an_unresolved_reference() {
+    let relay = json!({
+        "smtpRelay": {"preset": "Brevo", "password": {"username": "a", "secretName": "brevo"}},
+        "allowedNamespaces": [{"namespaces": ["shop"]}],
+    });
+    let (lines, why_not) = judged(json!({}), |r| r.route = fixtures::route(relay.clone()));
+    assert_eq!(lines[..2], ["Accepted=True Accepted", "ResolvedRefs=False CredentialNotFound"]);
+    assert!(why_not.contains("the Secret brevo"), "{why_not}");
+    let (lines, why_not) = judged(json!({}), |r| {
+        r.route = fixtures::route(relay);
+        fixtures::secret(&mut r.credentials, "brevo", &[("password", "s3cr3t")]);
+    });
+    assert_eq!((&*lines[3], &*why_not), ("LongLivedCredential=True Password", ""));
+}
+
+#[test]
+fn the_route_overrides_port_and_size() {
     let own =
         json!({"exchangeOnline": {"cloud": "USGovernment", "port": 2525}, "limits": {"messageBytes": 1024}});
     let mut references = fixtures::references();
     references.app = Some(fixtures::app(json!({"cloud": "USGovernment"})));
     references.route = fixtures::route(own);
-    let validated = validate(&fixtures::sender(json!({})), &references).result.unwrap();
-    let Route::ExchangeOnline(smtp) = validated.route() else { panic!("another way") };
+    let validated = validate(&fixtures::sender(json!({})), &references, fixtures::now()).result.unwrap();
+    let Route::ExchangeOnline(smtp) = &validated.exit().route else { panic!("another route") };
     assert_eq!((smtp.host.as_str(), smtp.port, smtp.max_message_bytes), ("smtp.office365.us", 2525, 1024));
 }
 

@@ -2,10 +2,10 @@
 
 use jiff::SignedDuration;
 use mail_egress_diagnosis::{local, reason};
-use mail_egress_entra::{Credential, Endpoint, Retry};
+use mail_egress_entra::{Endpoint, Retry};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::*;
+use super::{super::request::Proof, *};
 
 const APP: &str = "00000000-0000-0000-0000-000000000001";
 
@@ -14,17 +14,15 @@ fn at(minutes: i64) -> Timestamp {
 }
 
 fn want(tenant: &str, secret: &str) -> Want {
-    let request = TokenRequest {
-        endpoint: Endpoint::Entra {
-            login_url: "https://login.microsoftonline.com".into(),
-            tenant: tenant.into(),
-        },
+    let login_url = "https://login.microsoftonline.com".into();
+    let request = Request {
+        endpoint: Endpoint::Entra { login_url, tenant: tenant.into() },
         client_id: APP.into(),
         scope: "https://outlook.office365.com/.default".into(),
-        credential: Credential::ClientSecret(SecretString::from(secret)),
+        proof: Proof::ClientSecret(SecretString::from(secret)),
         ca_bundle: None,
     };
-    Want { identity: Fingerprint::of(&request).identity, request: Ok(request) }
+    Want { identity: format!("{APP} in {tenant}"), request: Ok(request) }
 }
 
 fn without_credential(tenant: &str) -> Want {
@@ -51,7 +49,7 @@ fn wants_at(entry: &mut Entry, want: &Want, minute: i64) -> bool {
     entry.want(want, Instant::now(), at(minute))
 }
 
-fn ask(entry: &mut Entry, today: Want) -> Option<(TokenRequest, Fingerprint)> {
+fn ask(entry: &mut Entry, today: Want) -> Option<(Request, Fingerprint)> {
     assert!(entry.claim());
     entry.begin(Some(today), Instant::now(), at(0))
 }
@@ -172,7 +170,8 @@ fn a_lost_credential_leaves_the_token_to_its_end() {
 
 #[test]
 fn a_token_kept_by_an_earlier_leader_is_used_without_a_request() {
-    let fingerprint = Fingerprint::of(&want("contoso", "one").request.unwrap());
+    let one = want("contoso", "one");
+    let fingerprint = Fingerprint::of(&one.identity, &one.request.unwrap());
     let mut entry = Entry::kept(token("kept", &fingerprint, 0, 60), Instant::now());
     assert_eq!(entry.next(at(40), 0.5), None, "until somebody wants it");
     assert!(wants(&mut entry, &want("contoso", "one")));
@@ -212,7 +211,7 @@ fn asks_with_the_credential_of_the_moment_or_not_at_all() {
     let mut entry = Entry::new(Instant::now());
     wants(&mut entry, &want("contoso", "one"));
     let (request, fingerprint) = ask(&mut entry, want("contoso", "two")).unwrap();
-    let Credential::ClientSecret(value) = &request.credential else { panic!("another credential") };
+    let Proof::ClientSecret(value) = &request.proof else { panic!("another proof") };
     assert_eq!(value.expose_secret(), "two");
     entry.answer(&fingerprint, Err(refused(Retry::WhenMended)), at(0));
     for gone in [Some(without_credential("contoso")), None] {

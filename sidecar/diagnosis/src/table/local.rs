@@ -46,13 +46,13 @@ reasons! {
         "the MailRoute does not exist", "correct spec.route of the MailSender, or create the MailRoute: kubectl get mailroutes";
     /// The route's kind is not built yet.
     ROUTE_NOT_SUPPORTED = "RouteNotSupported", Mendable, WhenMended,
-        "this version cannot send by this kind of route", "use a route of the kind exchangeOnline";
+        "this version cannot send by this kind of route", "upgrade the operator, or use a MailRoute of a kind that it knows";
     /// The EntraApp and the route are of different Microsoft clouds.
     CLOUD_MISMATCH = "CloudMismatch", Mendable, WhenMended,
         "the EntraApp and the MailRoute are of different Microsoft clouds", "give both the same cloud";
     /// The credential's kind is not built yet.
     CREDENTIAL_NOT_SUPPORTED = "CredentialNotSupported", Mendable, WhenMended,
-        "this version cannot use this kind of credential", "use spec.credential.clientSecret in the EntraApp";
+        "this version cannot use this kind of credential", "upgrade the operator, or set exactly one kind of credential that it knows";
     /// The EntraApp admits other namespaces.
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed", Mendable, WhenMended,
         "the EntraApp does not admit this namespace", "ask the platform team to add it to spec.allowedNamespaces of the EntraApp";
@@ -76,6 +76,31 @@ reasons! {
     /// The credential Secret lacks the key, or it is empty or not text.
     CREDENTIAL_INVALID = "CredentialInvalid", Mendable, WhenMended,
         "the Secret with the credential lacks a usable value under its key", "write the client secret's value, as text, under the key that spec.credential.clientSecret.key names";
+
+    /// The route takes a client secret as password.
+    CLIENT_SECRET_REQUIRED = "ClientSecretRequired", Mendable, WhenMended,
+        "the route takes a client secret as password, and the EntraApp has another kind of credential", "let the MailSender name an EntraApp with spec.credential.clientSecret, of an app registration that serves nothing else";
+    /// An app's secret would lie in a namespace, and others get tokens by it.
+    ENTRA_APP_NOT_DEDICATED = "EntraAppNotDedicated", Mendable, WhenMended,
+        "the EntraApp's client secret would lie in this namespace, and others get tokens by the same secret", "use an app registration and an EntraApp that serve this route alone";
+    /// A password for Exchange Online, and no exception.
+    EXCHANGE_ONLINE_BASIC = "ExchangeOnlineBasic", Mendable, WhenMended,
+        "the route logs in to Exchange Online by a password, and no exception allows it", "use a MailRoute of the kind exchangeOnline with an EntraApp; or, for a while, ask the platform team for an entry with the rule ExchangeOnlineBasic in spec.exceptions of a MailPolicy";
+    /// A refresh token is of one mailbox, and the EntraApp admits several.
+    REFRESH_TOKEN_FOR_SEVERAL = "RefreshTokenForSeveral", Mendable, WhenMended,
+        "a refresh token is good for the one mailbox that was signed in to, and the EntraApp admits several", "name that one mailbox, and no pattern, in every entry of spec.allowedNamespaces of the EntraApp";
+    /// The pod's own token is exchanged, by its sidecar.
+    TOKEN_OF_WORKLOAD = "TokenOfWorkload", Mendable, WhenMended,
+        "the EntraApp's tokens are had by each pod's sidecar for the pod's own token, so the operator asks for none", "use an EntraApp with another credential for this route, or with federated.subject Operator";
+    /// The API server refused the operator a token of its own.
+    OWN_TOKEN_REFUSED = "OwnTokenRefused", Mendable, BackOff,
+        "the API server gave the operator no token of its own to exchange", "let the operator create serviceaccounts/token of its own service account (operator/deploy/10-access.yaml), and check its --service-account";
+    /// The API server did not answer.
+    OWN_TOKEN_UNAVAILABLE = "OwnTokenUnavailable", Transient, BackOff,
+        "the operator could not get a token of its own to exchange", "wait: it is asked for again; if it stays, check the API server";
+    /// The token's end is too near for the route's server.
+    TOKEN_ENDS_SOON = "TokenEndsSoon", Transient, BackOff,
+        "the token ends too soon for the route's server, and no newer one came", "wait: it is renewed; if it stays: kubectl describe mailsender";
 
     // the way to Entra
     /// `spec.endpoint.loginURL` cannot be used.
