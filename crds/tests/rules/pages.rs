@@ -1,4 +1,5 @@
-//! What `docs/routes/` shows is what the API server takes, and its links lead somewhere.
+//! What `docs/routes/` and `docs/credentials.md` show is what the API server takes, and their links
+//! lead somewhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,12 +16,13 @@ use super::{is_accepted, schema::judge, survives_the_types};
 
 /// One test for each page.
 pub(crate) fn trials(schemas: &BTreeMap<String, Arc<Value>>) -> Vec<Trial> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/routes");
-    let pages = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let pages = fs::read_dir(docs.join("routes")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.chain([docs.join("credentials.md")]);
     let trial = |page: PathBuf| {
         let schemas = schemas.clone();
-        let name = page.file_name().unwrap().to_string_lossy().into_owned();
-        Trial::test(format!("docs/routes/{name}: its objects and links are right"), move || {
+        let name = page.strip_prefix(&docs).unwrap().display().to_string();
+        Trial::test(format!("docs/{name}: its objects and links are right"), move || {
             let text = fs::read_to_string(&page)?;
             objects_are_right(&text, &schemas)?;
             links_are_right(&text, &page)
