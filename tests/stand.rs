@@ -93,12 +93,7 @@ impl Stand {
         let mut lab = LabOptions::default();
         kind.furnish(&mut lab, &lab::DEFAULT_SECRET.into(), false);
         let stand = Self::set(Setting { lab, ..Setting::default() }).await?;
-        let (route, mut file) = (kind.to(&stand.lab)?, stand.file().await?);
-        if !route.uses_token() {
-            file.token = None;
-        }
-        file.route = Some(route);
-        stand.configure(&file)?;
+        stand.configure(&stand.file_for(kind).await?)?;
         stand.wait_until_configured().await?;
         Ok(stand)
     }
@@ -202,6 +197,16 @@ impl Stand {
             token: Some(self.token().await?),
             ..SenderFile::new(sender, lab::DEFAULT_MAILBOX.to_owned(), State::Ready)
         })
+    }
+
+    /// The same for this route, to a lab that was furnished for it.
+    ///
+    /// # Errors
+    /// When Entra gives no token, or no certificate can be made.
+    pub async fn file_for(&self, kind: RouteKind) -> Result<SenderFile> {
+        let (route, file) = (kind.to(&self.lab)?, self.file().await?);
+        let token = file.token.filter(|_| route.uses_token());
+        Ok(SenderFile { route: Some(route), token, ..file })
     }
 
     /// A token for the lab's Exchange, asked for as the operator asks.

@@ -4,9 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use mail_egress_config::{
     EntraSource, Route, Security, SenderFile, SmtpRoute, State, TokenSource, Unready, write,
 };
+use mail_egress_tests::lab::program::RouteKind;
 use mail_egress_tests::lab::{
     Act, CertificateFault, DEFAULT_CLIENT_ID, DEFAULT_SECRET, DEFAULT_TENANT, ExchangeFault, Phase,
 };
@@ -136,6 +138,24 @@ async fn tls_from_the_first_octet_comes_before_the_greeting() -> Result<()> {
     let json = checked.json()?;
     let steps: Vec<_> = json["steps"].as_array().into_iter().flatten().map(|it| it["step"].clone()).collect();
     ensure!(checked.code == Some(0) && steps[4] == "tls" && steps[5] == "greeting", "{json:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_route_by_smtp_is_walked_to_its_end() -> Result<()> {
+    for kind in RouteKind::value_variants() {
+        let stand = Stand::by_route(*kind).await?;
+        let file = stand.file_for(*kind).await?;
+        let checked = check(&file, &["--json", "--send-test-message-to", "to@contoso.com"]).await?;
+        let json = checked.json()?;
+        ensure!(checked.code == Some(0) && of(&json, "test-message")?["result"] == "ok", "{kind}: {json:#}");
+        let uses_token = file.route.as_ref().is_some_and(Route::uses_token);
+        let token = if uses_token { "ok" } else { "skipped" };
+        ensure!(of(&json, "token")?["result"] == token, "{kind}: {json:#}");
+        let messages = stand.lab.exchange().messages();
+        ensure!(messages.len() == 1, "{kind}: {} messages", messages.len());
+        ensure!(stand.lab.exchange().violations().is_empty(), "{:?}", stand.lab.exchange().violations());
+    }
     Ok(())
 }
 

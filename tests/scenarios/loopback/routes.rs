@@ -2,12 +2,15 @@
 //! becomes. A test is called after its route and its credential, as in the README's table.
 
 mod azure_communication_services;
+mod by_credential;
 mod connector;
 mod direct_send;
 mod exchange_online;
 mod high_volume_email;
 mod smtp_relay;
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,6 +108,34 @@ async fn refused(stand: &Stand, to: &str, told: Told) -> Result<()> {
 
 /// What a server says in place of its usual reply, and what the app is told of it.
 struct Said(Phase, &'static str, u16, &'static str);
+
+/// Every cell of the README's table that names a test, names one that there is.
+#[test]
+fn each_cell_of_the_readmes_table_is_a_test() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/loopback");
+    let mut sources = String::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the scenarios can be listed").flatten() {
+            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => folders.push(entry.path()),
+                false => sources += &fs::read_to_string(entry.path()).expect("a scenario can be read"),
+            }
+        }
+    }
+    let readme = read("../README.md").expect("there is a README");
+    let section = readme.split("## Routes and credentials").nth(1).expect("it has the table");
+    let table =
+        section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells =
+        table.flat_map(|row| row.split('|').skip(2)).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let cells: Vec<&str> = cells.collect();
+    assert!(cells.len() > 10, "{cells:?}");
+    for cell in cells {
+        assert!(sources.contains(&format!("async fn {cell}()")), "there is no test {cell}");
+    }
+}
 
 /// Puts each of the server's replies to a sidecar of its own; the app must hear the server's words.
 async fn each_is_explained(kind: Kind, way: Way, rows: &[Said]) -> Result<()> {

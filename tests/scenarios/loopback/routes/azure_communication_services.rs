@@ -18,8 +18,9 @@ const AS_FREE_TEXT: Way = |_, smtp| by("Billing System", smtp);
 const AS_IDS: Way =
     |lab: &Lab, smtp| by(&format!("contoso-acs|{DEFAULT_CLIENT_ID}|{}", lab.directory().tenant.id), smtp);
 
+/// With each form of user name.
 #[tokio::test]
-async fn azure_communication_services_take_a_client_secret_with_each_form_of_user_name() -> Result<()> {
+async fn azure_communication_services_by_client_secret() -> Result<()> {
     for way in [AS_ADDRESS, AS_FREE_TEXT, AS_IDS] {
         let stand = stand(Kind::AzureCommunicationServices, way).await?;
         let (message, _) = accepted(&stand, OUTSIDE).await?;

@@ -35,7 +35,7 @@ async fn connected(way: Way) -> Result<Stand> {
 }
 
 #[tokio::test]
-async fn connector_takes_a_client_certificate() -> Result<()> {
+async fn connector_by_client_certificate() -> Result<()> {
     for way in [BY_CERTIFICATE, BY_ALTERNATIVE_NAME] {
         let stand = connected(way).await?;
         let (message, said) = accepted(&stand, OUTSIDE).await?;
@@ -46,7 +46,7 @@ async fn connector_takes_a_client_certificate() -> Result<()> {
 }
 
 #[tokio::test]
-async fn connector_takes_the_clusters_address() -> Result<()> {
+async fn connector_by_address() -> Result<()> {
     let stand = connected(BY_ADDRESS).await?;
     stand.lab.administer(|directory| {
         directory.organization.connectors[0].addresses.push(std::net::Ipv4Addr::LOCALHOST.into());

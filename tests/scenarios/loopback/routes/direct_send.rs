@@ -14,7 +14,7 @@ const WAY: Way = |_, smtp| {
 const DOMAINS_UNKNOWN: Way = |_, smtp| Ok(Route::DirectSend(SmtpRoute { login: Login::None, ..smtp }));
 
 #[tokio::test]
-async fn direct_send_needs_no_credential() -> Result<()> {
+async fn direct_send_without_a_credential() -> Result<()> {
     let stand = stand(Kind::MailProtection, WAY).await?;
     let (message, said) = accepted(&stand, INSIDE).await?;
     ensure!(said.contains("Queued mail for delivery") && message.tls.starts_with("TLS"), "{said}");

@@ -45,8 +45,9 @@ const IN_PLAINTEXT: Way = |_, smtp| {
     Ok(Route::SmtpRelay(SmtpRoute { login: Login::None, security, ca_bundle: None, ..smtp }))
 };
 
+/// By STARTTLS and in TLS from the first octet.
 #[tokio::test]
-async fn smtp_relay_takes_a_password_by_starttls_and_by_implicit_tls() -> Result<()> {
+async fn smtp_relay_by_password() -> Result<()> {
     for way in [BY_PASSWORD, IN_IMPLICIT_TLS] {
         let stand = stand(Kind::Submission, way).await?;
         let (message, _) = accepted(&stand, OUTSIDE).await?;
@@ -56,8 +57,9 @@ async fn smtp_relay_takes_a_password_by_starttls_and_by_implicit_tls() -> Result
     Ok(())
 }
 
+/// And it is shown none of Exchange's.
 #[tokio::test]
-async fn smtp_relay_takes_another_providers_token_and_is_shown_none_of_exchanges() -> Result<()> {
+async fn smtp_relay_by_another_providers_token() -> Result<()> {
     let stand = stand(Kind::Submission, BY_TOKEN).await?;
     let told = Told { code: 451, words: "the token is for another server", reason: "TokenForAnotherRoute" };
     refused(&stand, OUTSIDE, told).await?;
@@ -78,15 +80,16 @@ async fn smtp_relay_takes_another_providers_token_and_is_shown_none_of_exchanges
 }
 
 #[tokio::test]
-async fn smtp_relay_takes_a_client_certificate() -> Result<()> {
+async fn smtp_relay_by_client_certificate() -> Result<()> {
     let stand = stand(Kind::MailProtection, BY_CERTIFICATE).await?;
     accepted(&stand, OUTSIDE).await?;
     ensure!(stand.lab.exchange().counters().auth_commands == 0, "it has signed in");
     Ok(())
 }
 
+/// In plaintext, and only without a credential.
 #[tokio::test]
-async fn smtp_relay_goes_in_plaintext_only_without_a_credential() -> Result<()> {
+async fn smtp_relay_by_address() -> Result<()> {
     let stand = stand(Kind::Plaintext, IN_PLAINTEXT).await?;
     let (message, _) = accepted(&stand, OUTSIDE).await?;
     ensure!(message.tls == "none", "{message}");
