@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mail_egress_tests::cuttable::Cuttable;
 use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::faketime::clock_off_by;
+use mail_egress_tests::installation::OPERATOR_NAMESPACE;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -84,7 +85,7 @@ async fn holder(bed: &Bed, namespace: &str) -> Result<(String, String)> {
 }
 
 /// A running operator, ended when dropped.
-struct Operator {
+pub(crate) struct Operator {
     way: Cuttable,
     admin: SocketAddr,
     log: PathBuf,
@@ -94,11 +95,33 @@ struct Operator {
 
 impl Operator {
     async fn start(bed: &Bed, namespace: &str, name: &str, ahead: bool) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
         let way = Cuttable::to(bed.api_server()?).await?;
+        let kubeconfig = bed.kubeconfig_by(way.address())?;
+        Self::launch(bed, way, &kubeconfig, namespace, name, ahead)
+    }
+
+    /// One as the manifests install it: under its service account, with no more than its rights.
+    pub(crate) async fn installed(bed: &Bed, name: &str) -> Result<Self> {
+        let way = Cuttable::to(bed.api_server()?).await?;
+        let user = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:mail-egress-operator");
+        let mut kubeconfig: serde_yaml::Value = serde_yaml::from_str(&bed.kubeconfig_by(way.address())?)?;
+        kubeconfig["users"][0]["user"]["as"] = user.into();
+        let kubeconfig = serde_yaml::to_string(&kubeconfig)?;
+        Self::launch(bed, way, &kubeconfig, OPERATOR_NAMESPACE, name, false)
+    }
+
+    fn launch(
+        bed: &Bed,
+        way: Cuttable,
+        config: &str,
+        namespace: &str,
+        name: &str,
+        ahead: bool,
+    ) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
         let kubeconfig = folder.path().join("kubeconfig");
-        fs::write(&kubeconfig, bed.kubeconfig_by(way.address())?)?;
-        let admin = free_port().await?;
+        fs::write(&kubeconfig, config)?;
+        let admin = free_port()?;
         let log = folder.path().join("log");
         let mut command = Command::new(bed.programs.operator());
         command
@@ -136,6 +159,6 @@ impl Operator {
     }
 }
 
-async fn free_port() -> Result<SocketAddr> {
-    Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
+fn free_port() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
