@@ -5,6 +5,7 @@ mod operator_is_restarted;
 mod pods_are_injected;
 mod senders_are_followed;
 mod tokens_stay_out_of_the_app;
+mod workloads_exchange_their_own_token;
 mod world;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn main() -> Result<ExitCode> {
         mail_is_spooled::what_a_deleted_pod_has_kept_the_next_one_sends,
         mail_is_spooled::a_spool_that_goes_with_the_pod_needs_a_word,
         tokens_stay_out_of_the_app::token_is_in_the_sidecar_and_not_in_the_app,
+        workloads_exchange_their_own_token::no_secret_holds_a_token_and_mail_is_delivered,
     ];
     let alone = trials![world, runtime, write:
         operator_is_restarted::a_restarted_operator_asks_entra_for_no_new_token,
