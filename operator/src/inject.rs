@@ -59,6 +59,8 @@ pub struct Settings {
     pub log_addresses: Option<String>,
     /// What a sidecar gets where the pod's annotations say nothing.
     pub resources: Resources,
+    /// The variables that name the proxy for HTTPS, and for whom it is not used; none where there is none.
+    pub proxies: Vec<(String, String)>,
 }
 
 /// What becomes of a pod.

@@ -1,6 +1,7 @@
 //! The operator's life: build everything, announce, follow or lead, drain, end.
 
 mod lead;
+mod proxy;
 
 use std::{future::pending, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -193,6 +194,7 @@ fn injection(args: &RunArgs) -> inject::Settings {
         log_format: args.log_format.as_str().to_owned(),
         log_addresses: args.sidecar_log_addresses.flag().map(str::to_owned),
         resources: inject::Resources::default(),
+        proxies: proxy::of_sidecars(),
     }
 }
 
@@ -218,18 +220,8 @@ async fn client() -> anyhow::Result<Client> {
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    // HTTPS_PROXY is for tokens. In a pod kube leaves it alone; with a kubeconfig it would take it for the
-    // API server as well, which is near. A proxy that the kubeconfig itself names stays.
-    if config.proxy_url.is_some() && config.proxy_url == proxy_of_environment() {
-        config.proxy_url = None;
-    }
+    proxy::spare(&mut config);
     Client::try_from(config).context("no client can be made for the cluster")
-}
-
-/// As kube reads it.
-fn proxy_of_environment() -> Option<http::Uri> {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
 }
 
 /// The parts that run as long as the program does.

@@ -21,6 +21,7 @@ fn settings() -> Settings {
         log_format: "json".to_owned(),
         log_addresses: None,
         resources: Resources::default(),
+        proxies: Vec::new(),
     }
 }
 
@@ -418,4 +419,23 @@ fn addresses_are_hidden_in_the_sidecars_log_where_the_installation_says_so() {
     let Decision::Inject(injection) = inject(&pod, "shop", &settings) else { panic!("not injected") };
     let patch = serde_json::to_string(&injection.patch).unwrap();
     assert!(patch.contains(r#""--log-addresses","none""#), "{patch}");
+}
+
+#[test]
+fn the_proxy_for_https_stands_in_the_sidecars_environment_beside_what_the_spool_needs() {
+    let proxies = [("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", ".svc")];
+    let proxies = proxies.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let settings = Settings { proxies, ..settings() };
+    for (name, others) in [("bare", 0), ("spool", 1)] {
+        let pod: Pod = serde_json::from_value(pod(name)).unwrap();
+        let Decision::Inject(injection) = inject(&pod, "shop", &settings) else { panic!("not injected") };
+        let mut patched = serde_json::to_value(&pod).unwrap();
+        json_patch::patch(&mut patched, &injection.patch).unwrap();
+        let containers = patched["spec"]["initContainers"].as_array().unwrap();
+        let sidecar = containers.iter().find(|container| container["name"] == "mail-egress").unwrap();
+        let variables = sidecar["env"].as_array().unwrap();
+        assert_eq!(variables[0], json!({"name": "HTTPS_PROXY", "value": "http://proxy:3128"}), "{name}");
+        assert_eq!(variables[1], json!({"name": "NO_PROXY", "value": ".svc"}), "{name}");
+        assert_eq!(variables.len(), 2 + others, "{name}");
+    }
 }

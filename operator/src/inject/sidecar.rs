@@ -64,6 +64,10 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
     let arguments = arguments.into_iter().chain(addresses).chain(auth);
     let arguments = arguments.flat_map(|(flag, value)| [flag.to_owned(), value]);
     let spool = wishes.spool.as_ref();
+    let mut environment: Vec<_> =
+        settings.proxies.iter().map(|(name, value)| variable(name, value)).collect();
+    // each pod has a folder of its own there
+    environment.extend(spool.map(|_| pods_name("MAIL_EGRESS_SPOOL_NAME")));
     let mut mounts = vec![
         mount(SENDER_VOLUME, SENDER_DIRECTORY),
         mount(NO_TOKEN_VOLUME, TOKEN_DIRECTORY),
@@ -83,8 +87,7 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
                 .chain(spool.map(SpoolVolume::arguments).unwrap_or_default())
                 .collect(),
         ),
-        // each pod has a folder of its own there
-        env: spool.map(|_| vec![pods_name("MAIL_EGRESS_SPOOL_NAME")]),
+        env: (!environment.is_empty()).then_some(environment),
         ports: Some(vec![ContainerPort {
             name: Some("mail-metrics".to_owned()),
             container_port: i32::from(wishes.ports.admin),
@@ -102,6 +105,12 @@ pub(super) fn container(spec: &PodSpec, namespace: &str, wishes: &Wishes, settin
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+fn variable(name: &str, value: &str) -> EnvVar {
+    // $(NAME) would be another variable's value
+    let value = value.replace('$', "$$");
+    EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() }
 }
 
 /// A variable with the pod's name, which is not known while it is injected.

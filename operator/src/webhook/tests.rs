@@ -38,6 +38,7 @@ async fn running(limits: Limits) -> Running {
         log_format: "json".to_owned(),
         log_addresses: None,
         resources: Resources::default(),
+        proxies: Vec::new(),
     };
     let registry = Registry::new();
     let webhook = Webhook::new(settings, &registry).unwrap();

@@ -60,6 +60,12 @@ impl Proxies {
         Self { https, except }
     }
 
+    /// The proxy for whatever `NO_PROXY` does not name; `None` also where it cannot be used.
+    #[must_use]
+    pub fn https(&self) -> Option<&Proxy> {
+        self.https.as_ref()?.proxy.as_ref().ok()
+    }
+
     /// The proxy on the way to this peer; `None`: it is dialled itself. Loopback always is.
     ///
     /// # Errors
