@@ -83,9 +83,9 @@ impl TokenClient {
     /// errors as well.
     pub async fn request(&self, request: &TokenRequest, now: Timestamp) -> Result<Granted, TokenError> {
         let TokenRequest { client_id, scope, credential, ca_bundle, .. } = request;
-        let target = request.target().map_err(TokenError::invalid)?;
-        let assertion =
-            credential.assertion(client_id, target.url.as_str(), now).map_err(TokenError::invalid)?;
+        let invalid = |error| TokenError::invalid(error, request.endpoint.issuer());
+        let target = request.target().map_err(invalid)?;
+        let assertion = credential.assertion(client_id, target.url.as_str(), now).map_err(invalid)?;
         let assertion = assertion.as_ref().map(ExposeSecret::expose_secret);
         let post = self.post(&target, ca_bundle.as_deref())?;
 

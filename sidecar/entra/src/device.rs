@@ -27,7 +27,7 @@ use crate::answer::{Grant, Refusal};
 use crate::client::{Client, TokenClient, Unanswered, explain};
 use crate::error::TokenError;
 use crate::fault::Fault;
-use crate::request::{self, InvalidRequest, Target, are_scopes, is_client_id, sized};
+use crate::request::{self, Issuer, Target, are_scopes, is_client_id, sized};
 use crate::token::Granted;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -85,10 +85,12 @@ impl DeviceLogin {
 }
 
 impl DeviceLoginRequest {
-    fn target(&self, name: &str) -> Result<Target, InvalidRequest> {
-        is_client_id(&self.client_id)?;
-        are_scopes(&self.scope)?;
-        request::entra(&self.login_url, &self.tenant, name)
+    /// Entra's endpoint of that name.
+    fn target(&self, name: &str) -> Result<Target, TokenError> {
+        is_client_id(&self.client_id)
+            .and_then(|()| are_scopes(&self.scope))
+            .and_then(|()| request::entra(&self.login_url, &self.tenant, name))
+            .map_err(|error| TokenError::invalid(error, Issuer::Entra))
     }
 }
 
@@ -102,7 +104,7 @@ impl TokenClient {
         request: &DeviceLoginRequest,
         now: Timestamp,
     ) -> Result<DeviceLogin, TokenError> {
-        let target = request.target("devicecode").map_err(TokenError::invalid)?;
+        let target = request.target("devicecode")?;
         let post = self.post(&target, request.ca_bundle.as_deref())?;
         let answered: Result<StandardDeviceAuthorizationResponse, Unanswered> =
             Client::new(ClientId::new(request.client_id.clone()))
@@ -145,7 +147,7 @@ impl TokenClient {
         if now >= login.expires_at {
             return Err(TokenError::of(explained(400, Some("expired_token"), &[], "")));
         }
-        let target = request.target("token").map_err(TokenError::invalid)?;
+        let target = request.target("token")?;
         let post = self.post(&target, request.ca_bundle.as_deref())?;
         let code = login.device_code.expose_secret();
         // oauth2 polls in a loop of its own, which shows neither numbers nor description of a refusal.

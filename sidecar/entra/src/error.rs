@@ -59,22 +59,30 @@ pub(crate) struct Head {
 }
 
 impl TokenError {
-    pub(crate) fn invalid(error: InvalidRequest) -> Self {
+    /// The request was not sent. `issuer` is whoever would have been asked.
+    pub(crate) fn invalid(error: InvalidRequest, issuer: Issuer) -> Self {
         let found = match error {
             InvalidRequest::LoginUrl(_) => local(reason::LOGIN_URL_INVALID),
             InvalidRequest::TokenUrl(_) => local(reason::LOGIN_URL_INVALID)
                 .with_fix("set the provider's token URL to an https URL without user, query or fragment"),
-            InvalidRequest::ClientSecret => local(reason::CREDENTIAL_INVALID),
+            InvalidRequest::ClientSecret => match issuer {
+                Issuer::Entra => local(reason::CREDENTIAL_INVALID),
+                Issuer::Other => local(reason::CREDENTIAL_INVALID)
+                    .with_fix("store the client secret's value, as text, on one line"),
+            },
             InvalidRequest::Certificate(bad) => local(reason::CREDENTIAL_INVALID).with_fix(mend(bad)),
             InvalidRequest::Assertion => local(reason::CREDENTIAL_INVALID)
                 .with_fix("let the file be a projected service account token, and nothing else"),
             InvalidRequest::RefreshToken => local(reason::CREDENTIAL_INVALID)
                 .with_fix("sign in again, and store the refresh token as it is, on one line"),
-            // What Entra would say, had it been asked.
+            // What would be said, had anybody been asked.
             InvalidRequest::Tenant
             | InvalidRequest::ClientId
             | InvalidRequest::Scope
-            | InvalidRequest::Scopes => entra(400, Some("invalid_request"), &[], ""),
+            | InvalidRequest::Scopes => match issuer {
+                Issuer::Entra => entra(400, Some("invalid_request"), &[], ""),
+                Issuer::Other => provider(400, Some("invalid_request"), ""),
+            },
         };
         Self::of(found.with_cause(&error.to_string()))
     }
@@ -305,9 +313,15 @@ mod tests {
             (InvalidRequest::Assertion, "CredentialInvalid"),
             (InvalidRequest::RefreshToken, "CredentialInvalid"),
         ] {
-            let found = TokenError::invalid(error);
-            assert_eq!((found.diagnosis.reason, found.retry), (reason, Retry::WhenMended));
-            assert!(found.to_string().starts_with(&error.to_string()), "{found}");
+            for issuer in [Issuer::Entra, Issuer::Other] {
+                let found = TokenError::invalid(error, issuer);
+                assert_eq!((found.diagnosis.reason, found.retry), (reason, Retry::WhenMended));
+                assert!(found.to_string().starts_with(&error.to_string()), "{found}");
+            }
+        }
+        for error in [InvalidRequest::ClientId, InvalidRequest::Scope, InvalidRequest::ClientSecret] {
+            let found = TokenError::invalid(error, Issuer::Other).to_string();
+            assert!(!found.contains("Entra") && !found.contains("spec."), "{found}");
         }
     }
 }

@@ -98,6 +98,15 @@ pub(crate) struct Target {
     pub(crate) issuer: Issuer,
 }
 
+impl Endpoint {
+    pub(crate) fn issuer(&self) -> Issuer {
+        match self {
+            Self::Entra { .. } => Issuer::Entra,
+            Self::Url(_) => Issuer::Other,
+        }
+    }
+}
+
 impl TokenRequest {
     /// Checks all but the credential.
     pub(crate) fn target(&self) -> Result<Target, InvalidRequest> {
@@ -112,7 +121,7 @@ impl TokenRequest {
             Endpoint::Entra { login_url, tenant } => entra(login_url, tenant, "token"),
             Endpoint::Url(url) => {
                 let (url, peer) = https::base(url).map_err(InvalidRequest::TokenUrl)?;
-                Ok(Target { url, peer, issuer: Issuer::Other })
+                Ok(Target { url, peer, issuer: self.endpoint.issuer() })
             }
         }
     }
