@@ -144,11 +144,12 @@ impl App {
         self
     }
 
-    /// Lets people sign in, of the tenant and with personal accounts, so that the app sends as they.
+    /// Lets people sign in, of the tenant and with personal accounts, so that the app sends as they, by
+    /// SMTP or Graph.
     #[must_use]
     pub fn for_people(mut self) -> Self {
         (self.public_client, self.personal_accounts) = (true, true);
-        self.delegated.push(Self::SMTP_SEND.to_owned());
+        self.delegated.extend([Self::SMTP_SEND, Self::MAIL_SEND].map(str::to_owned));
         self
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Inner;
 use super::answer::Refusal;
 use crate::lab::directory::{App, matches};
-use crate::lab::token::GRAPH_AUDIENCE;
+use crate::lab::token::{CONSUMERS_TENANT, GRAPH_AUDIENCE};
 
 /// Graph as an application, which is an audience of its tokens too.
 const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
@@ -49,7 +49,8 @@ pub(super) fn admit(
         return Err(invalid("Access token validation failure. Invalid audience."));
     }
     let directory = inner.directory.borrow();
-    let app = directory.app(&claims.appid).filter(|app| app.enabled && claims.tid == directory.tenant.id);
+    let known = [directory.tenant.id.as_str(), CONSUMERS_TENANT].contains(&claims.tid.as_str());
+    let app = directory.app(&claims.appid).filter(|app| app.enabled && known);
     let app = app.ok_or_else(|| invalid("The application is unknown or disabled."))?;
     let denied =
         || Refusal::new(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.");
@@ -64,6 +65,13 @@ pub(super) fn admit(
         Permission::Send => App::MAIL_SEND,
         Permission::Write => MAIL_READ_WRITE,
     };
+    if claims.idtyp == "user" {
+        let allowed = claims.scp.split(' ').any(|permission| permission == role);
+        return match allowed && claims.upn.eq_ignore_ascii_case(&mailbox.address) {
+            true => Ok(Admitted { mailbox: mailbox.address.clone(), client_id: app.client_id.clone() }),
+            false => Err(denied()),
+        };
+    }
     let by_scope = app.rbac_scope.iter().any(|pattern| matches(pattern, &mailbox.address));
     match claims.roles.iter().any(|own| own == role) {
         true => {}

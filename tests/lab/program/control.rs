@@ -1,4 +1,5 @@
-//! The control endpoint: plain HTTP on loopback, to look into a running lab and to order faults.
+//! The control endpoint: plain HTTP on loopback, to look into a running lab, to order faults, and to sign
+//! in as people would.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,6 +23,9 @@ GET    /messages       what Exchange took, as JSON
 GET    /messages/N     message N as it came
 GET    /counters       what was counted, as JSON
 GET    /transcripts    the last dialogues
+GET    /codes          the codes with which somebody may sign in (--people)
+POST   /codes/CODE     sign in as the owner of the mailbox in the body
+DELETE /codes/CODE     decline
 POST   /faults         misbehave: one [TIMES*]entra:FAULT, [TIMES*]exchange:FAULT or [TIMES*]graph:FAULT a line
 DELETE /faults         behave
 ";
@@ -68,6 +72,15 @@ async fn respond(lab: &Lab, request: Request<Incoming>) -> Result<Answer, Infall
             let all: String = lab.exchange().transcripts().iter().map(|one| format!("{one}\n")).collect();
             text(StatusCode::OK, &all)
         }
+        (&Method::GET, ["codes"]) => {
+            let codes: String = lab.entra().codes().iter().map(|code| format!("{code}\n")).collect();
+            text(StatusCode::OK, &codes)
+        }
+        (&Method::POST, ["codes", code]) => {
+            let user = body(request).await;
+            done(user.and_then(|user| lab.entra().approve(code, user.trim())), "signed in\n")
+        }
+        (&Method::DELETE, ["codes", code]) => done(lab.entra().decline(code), "declined\n"),
         (&Method::POST, ["faults"]) => order(lab, request).await,
         (&Method::DELETE, ["faults"]) => {
             lab.behave();
@@ -77,11 +90,24 @@ async fn respond(lab: &Lab, request: Request<Incoming>) -> Result<Answer, Infall
     })
 }
 
+async fn body(request: Request<Incoming>) -> anyhow::Result<String> {
+    let body = Limited::new(request.into_body(), ORDER_LIMIT).collect().await;
+    let body = body.map_err(|_| anyhow::anyhow!("that is too long"))?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+}
+
+fn done(outcome: anyhow::Result<()>, words: &str) -> Answer {
+    match outcome {
+        Ok(()) => text(StatusCode::OK, words),
+        Err(error) => text(StatusCode::BAD_REQUEST, &format!("{error:#}\n")),
+    }
+}
+
 async fn order(lab: &Lab, request: Request<Incoming>) -> Answer {
-    let Ok(body) = Limited::new(request.into_body(), ORDER_LIMIT).collect().await else {
-        return text(StatusCode::PAYLOAD_TOO_LARGE, "that is too long\n");
+    let body = match body(request).await {
+        Ok(body) => body,
+        Err(error) => return text(StatusCode::PAYLOAD_TOO_LARGE, &format!("{error}\n")),
     };
-    let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     let lines = body.lines().filter(|line| !line.is_empty());
     match lines.map(str::parse).collect::<Result<Vec<FaultOrder>, _>>() {
         Ok(orders) => {

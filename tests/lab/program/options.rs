@@ -84,6 +84,9 @@ pub struct Options {
     /// Folder to which every message is written.
     #[arg(long, env = "MAIL_EGRESS_LAB_MESSAGE_DIR")]
     pub message_dir: Option<PathBuf>,
+    /// Let people sign in to the app, with codes that the control endpoint shows and approves.
+    #[arg(long, env = "MAIL_EGRESS_LAB_PEOPLE")]
+    pub people: bool,
     /// Misbehaviour from the start; repeat for more.
     #[arg(
         long = "fault",
@@ -119,7 +122,8 @@ impl Options {
         };
         let directory = &mut options.directory;
         directory.tenant.domains.push(self.tenant.clone());
-        directory.apps = vec![App::with_secret(&self.client_id, self.secret.expose_secret()).with_role()];
+        let app = App::with_secret(&self.client_id, self.secret.expose_secret()).with_role();
+        directory.apps = vec![if self.people { app.for_people() } else { app }];
         directory.mailboxes =
             self.mailboxes.iter().map(|address| Mailbox::new(address).open_to(&self.client_id)).collect();
         directory.organization.accepted_domains = self.domains();

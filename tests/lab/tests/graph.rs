@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::client::{Answer, ask};
+use super::client::{Answer, ask, post};
 use super::lab;
 use crate::lab::{
-    Claims, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Form, GRAPH_AUDIENCE, GraphAct, GraphFault, Lab, Span, Step,
+    Claims, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_TENANT, Form, GRAPH_AUDIENCE, GraphAct, GraphFault,
+    Lab, Mailbox, Span, Step,
 };
 
 const MAIL: &str = "From: billing@contoso.com\r\nTo: A <a@x.test>\r\nBcc: b@x.test\r\n\r\nHello.\r\n";
@@ -46,6 +47,27 @@ async fn send(lab: &Lab, mail: &str) -> anyhow::Result<Answer> {
 
 fn code(answer: &Answer) -> (u16, String) {
     (answer.status, answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_users_token_sends_from_the_users_mailbox_and_no_other() {
+    let lab = lab().await;
+    lab.administer(|directory| {
+        directory.mailboxes.push(Mailbox::new("other@contoso.com"));
+        directory.apps[0] = directory.apps[0].clone().for_people();
+    });
+    let refresh = lab.entra().sign_in(DEFAULT_CLIENT_ID, DEFAULT_TENANT, DEFAULT_MAILBOX);
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "refresh_token")
+        .append_pair("client_id", DEFAULT_CLIENT_ID)
+        .append_pair("refresh_token", refresh.expose_secret())
+        .append_pair("scope", "https://graph.microsoft.com/Mail.Send offline_access")
+        .finish();
+    let answer = post(&lab, &format!("/{DEFAULT_TENANT}/oauth2/v2.0/token"), &form).await.unwrap().json();
+    let token = answer["access_token"].as_str().unwrap();
+    assert_eq!(send_as(&lab, token, DEFAULT_MAILBOX, MAIL).await.unwrap().status, 202);
+    let anothers = send_as(&lab, token, "other@contoso.com", MAIL).await.unwrap();
+    assert_eq!(code(&anothers), (403, "ErrorAccessDenied".to_owned()));
 }
 
 #[tokio::test]
