@@ -244,7 +244,7 @@ pub(crate) fn own_words(why: Diagnosis) -> Diagnosis {
     match why.fix.contains("EntraApp") {
         true => {
             let fix = format!(
-                "{} (without an operator: tokenSource.entra of sender.json, and the files that it names)",
+                "{} (without an operator: tokenSource.entra of sender.json, and its clientSecretFile, certificate, federatedTokenFile or refreshTokenFile)",
                 why.fix
             );
             why.with_fix(&fix)
