@@ -13,6 +13,7 @@ pub mod debian;
 pub mod ending;
 pub mod eventually;
 pub mod faketime;
+pub mod free_port;
 pub mod installation;
 pub mod kubectl;
 pub mod lab;

@@ -16,11 +16,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::client::Client;
 use crate::eventually::eventually;
+use crate::free_port::free_port;
 use crate::lab::program::RouteKind;
 use crate::lab::{self, Lab, LabOptions};
 use crate::programs::Programs;
@@ -114,7 +115,7 @@ impl Stand {
         setting: &Setting,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (smtp, admin) = (port(smtp_port).await?, port(0).await?);
+        let (smtp, admin) = (port(smtp_port)?, free_port()?);
         let sidecar = programs.sidecar();
         let mut words = setting.within.iter().map(OsStr::new).chain([sidecar.as_os_str()]);
         let mut command = Command::new(words.next().context("no program")?);
@@ -344,9 +345,9 @@ impl Stand {
 }
 
 /// An address on loopback with this port, or with a free one.
-async fn port(wanted: u16) -> Result<SocketAddr> {
-    if wanted != 0 {
-        return Ok((Ipv4Addr::LOCALHOST, wanted).into());
+fn port(wanted: u16) -> Result<SocketAddr> {
+    match wanted {
+        0 => Ok(free_port()?),
+        wanted => Ok((Ipv4Addr::LOCALHOST, wanted).into()),
     }
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }

@@ -8,7 +8,7 @@ mod proxy;
 mod sidecar;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,6 @@ use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::dialogue::{Dialogue, Direct, Target};
@@ -147,8 +146,4 @@ async fn takes_mail(address: SocketAddr, log: PathBuf) -> Result<()> {
     eventually("the relay greets", START, async || Dialogue::greeted(address).await?.quit().await)
         .await
         .with_context(|| fs::read_to_string(log).unwrap_or_default())
-}
-
-async fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }

@@ -8,10 +8,11 @@ use std::process::Stdio;
 use anyhow::Result;
 use tokio::process::Command;
 
-use super::{Process, Relay, free, takes_mail};
+use super::{Process, Relay, takes_mail};
 use crate::bench::dialogue::Target;
 use crate::bench::options::Options;
 use crate::debian::{self, Wanted};
+use crate::free_port::free_port;
 use crate::lab::{DEFAULT_MAILBOX, Lab};
 use crate::postfix;
 
@@ -71,7 +72,7 @@ pub(super) fn provide() -> Result<()> {
 /// Starts it with a queue of its own, and waits until it greets.
 pub(super) async fn start(lab: &Lab, reuse: bool, options: &Options) -> Result<Relay> {
     let folder = options.folder("postfix")?;
-    let (address, exchange) = (free().await?, lab.exchange().address());
+    let (address, exchange) = (free_port()?, lab.exchange().address());
     lab.administer(|directory| {
         if let Some(mailbox) = directory.mailbox_mut(DEFAULT_MAILBOX) {
             mailbox.password = Some(PASSWORD.into());

@@ -9,12 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::process::Command;
 
-use super::{Process, Relay, free, takes_mail};
+use super::{Process, Relay, takes_mail};
 use crate::bench::dialogue::Target;
 use crate::bench::options::Options;
 use crate::cluster::cache::{self, Cache};
 use crate::cluster::progress::Progress;
 use crate::debian;
+use crate::free_port::free_port;
 use crate::lab::{DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, Lab};
 
 /// What was measured.
@@ -64,7 +65,7 @@ fn run(command: &mut process::Command) -> Result<()> {
 /// Starts it, and waits until it greets.
 pub(super) async fn start(lab: &Lab, options: &Options) -> Result<Relay> {
     let folder = options.folder("proxy")?;
-    let address = free().await?;
+    let address = free_port()?;
     let path = |name: &str| folder.path().join(name);
     fs::write(path("config"), configuration(lab, address.port()))?;
     fs::write(path("ca.pem"), [lab.entra().ca_pem(), lab.exchange().ca_pem()].concat())?;

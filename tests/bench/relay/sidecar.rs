@@ -12,10 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::{Process, Relay, START, free};
+use super::{Process, Relay, START};
 use crate::bench::dialogue::Target;
 use crate::bench::options::Options;
 use crate::eventually::eventually;
+use crate::free_port::free_port;
 use crate::lab::{DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Form, Lab};
 
 const USABLE: &str = "mail_egress_config_loads_total{result=\"usable\"} 1";
@@ -27,7 +28,7 @@ pub(super) async fn start(lab: &Lab, connections: u32, options: &Options) -> Res
     fs::create_dir(path("spill"))?;
     fs::write(path(FILE_NAME), write(&file(lab, connections)?)?)?;
     let log = fs::File::create(path("log"))?;
-    let (smtp, admin) = (free().await?, free().await?);
+    let (smtp, admin) = (free_port()?, free_port()?);
     let program = program(options)?;
     let mut command = Command::new(program);
     command

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mail_egress_tests::cuttable::Cuttable;
 use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::faketime::clock_off_by;
+use mail_egress_tests::free_port::free_port;
 use mail_egress_tests::installation::OPERATOR_NAMESPACE;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -157,8 +158,4 @@ impl Operator {
         }
         bail!("it does not; its log:\n{}", fs::read_to_string(&self.log)?)
     }
-}
-
-fn free_port() -> Result<SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use mail_egress_config::{
     EntraSource, Route, Security, SenderFile, SmtpRoute, State, TokenSource, Unready, write,
 };
+use mail_egress_tests::free_port::free_port;
 use mail_egress_tests::lab::program::RouteKind;
 use mail_egress_tests::lab::{
     Act, CertificateFault, DEFAULT_CLIENT_ID, DEFAULT_SECRET, DEFAULT_TENANT, ExchangeFault, Phase,
@@ -16,7 +17,6 @@ use mail_egress_tests::programs::Programs;
 use mail_egress_tests::stand::Stand;
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::process::Command;
 
 const STEPS: [&str; 9] =
@@ -194,7 +194,7 @@ async fn a_name_that_does_not_resolve_fails_at_dns() -> Result<()> {
 #[tokio::test]
 async fn a_port_that_refuses_fails_at_tcp() -> Result<()> {
     let (_stand, file) = stand().await?;
-    let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
+    let port = free_port()?.port();
     let file = rerouted(file, |route| route.port = port);
     check(&file, &["--json"]).await?.failed("tcp", "connection refused")
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mail_egress_config::{EntraSource, SenderFile, TokenSource};
 use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::free_port::free_port;
 use mail_egress_tests::lab::{
     BadAnswer, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, EntraFault,
 };
 use mail_egress_tests::stand::Stand;
-use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(20);
 const MESSAGE: &[u8] = b"From: billing@contoso.com\r\nSubject: x\r\n\r\nHello.\r\n";
@@ -141,7 +141,7 @@ async fn a_login_host_where_nobody_listens_is_explained() -> Result<()> {
     let secret = folder.path().join("secret");
     fs::write(&secret, DEFAULT_SECRET)?;
     let (stand, mut file) = stand(&secret).await?;
-    let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
+    let port = free_port()?.port();
     if let Some(TokenSource::Entra(source)) = &mut file.token_source {
         source.login_url = format!("https://127.0.0.1:{port}");
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mail_egress_config::{EntraSource, Route, SenderFile, TokenSource, write};
 use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::free_port::free_port;
 use mail_egress_tests::lab::{
     Asked, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, Proxy, ProxyFault, ProxyKind,
 };
 use mail_egress_tests::programs::Programs;
 use mail_egress_tests::stand::{Setting, Stand};
-use tokio::net::TcpListener;
 use tokio::process::Command;
 
 const SOON: Duration = Duration::from_secs(40);
@@ -114,7 +114,7 @@ async fn a_proxy_that_hangs_is_waited_for_as_long_as_a_relay() -> Result<()> {
 #[tokio::test]
 async fn a_proxy_where_nobody_listens_is_named() -> Result<()> {
     let stand = Stand::without_file().await?;
-    let free = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let free = free_port()?;
     stand.configure(&behind(&stand, &format!("socks5://{free}")).await?)?;
     let words = format!("the proxy socks5://{free} cannot be used: connection refused");
     hears(&stand, 451, &words).await?;

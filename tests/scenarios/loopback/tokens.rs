@@ -24,7 +24,7 @@ async fn told(form: Form, change: impl FnOnce(&mut Claims)) -> Result<(Stand, St
 #[tokio::test]
 async fn a_token_for_graph_is_not_shown_to_exchange() -> Result<()> {
     let (stand, reply) = told(Form::Jwt, |claims| claims.aud = GRAPH_AUDIENCE.to_owned()).await?;
-    ensure!(reply.contains("the token is for Microsoft Graph") && reply.contains(GRAPH_AUDIENCE), "{reply}");
+    ensure!(reply.contains("the token is for another server") && reply.contains(GRAPH_AUDIENCE), "{reply}");
     ensure!(reply.contains("https://outlook.office365.com/.default"), "no fix: {reply}");
     ensure!(stand.lab.exchange().counters().connections == 0, "Exchange was dialled all the same");
     let series = "mail_egress_auth_failures_total{reason=\"TokenForAnotherRoute\",stage=\"token\"}";

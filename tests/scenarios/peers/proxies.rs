@@ -1,7 +1,7 @@
 //! Proxies that were not written here: tinyproxy for HTTP CONNECT, microsocks for SOCKS5.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use mail_egress_config::{Route, SenderFile};
 use mail_egress_tests::debian::Wanted;
 use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::free_port::free_port;
 use mail_egress_tests::lab::{DEFAULT_MAILBOX, LabOptions};
 use mail_egress_tests::stand::{Setting, Stand};
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 pub(crate) const PACKAGES: &[Wanted<'_>] = &[(TINYPROXY, "tinyproxy-bin"), (MICROSOCKS, "microsocks")];
@@ -32,7 +33,7 @@ struct Proxy {
 impl Proxy {
     /// `rules` are more lines of its configuration.
     async fn tinyproxy(rules: &str) -> Result<Self> {
-        let (folder, address) = (tempfile::tempdir()?, free().await?);
+        let (folder, address) = (tempfile::tempdir()?, free_port()?);
         let file = folder.path().join("tinyproxy.conf");
         fs::write(&file, format!("Listen {}\nPort {}\n{rules}\n", address.ip(), address.port()))?;
         let mut command = Command::new(TINYPROXY);
@@ -41,7 +42,7 @@ impl Proxy {
     }
 
     async fn microsocks(flags: &[&str]) -> Result<Self> {
-        let address = free().await?;
+        let address = free_port()?;
         let mut command = Command::new(MICROSOCKS);
         command.args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()]).args(flags);
         Self::start(command, format!("socks5://{address}"), address, tempfile::tempdir()?).await
@@ -54,11 +55,6 @@ impl Proxy {
         eventually("the proxy listens", SOON, async || Ok(TcpStream::connect(at).await.map(drop)?)).await?;
         Ok(Self { url, _folder: folder, _process: process })
     }
-}
-
-/// A port that was free a moment ago: both programs take a number, and neither tells one.
-async fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }
 
 /// A sidecar whose relay has a name that each proxy can resolve.
@@ -94,7 +90,7 @@ pub(crate) async fn tinyproxy_leads_where_it_may_and_its_refusals_are_explained(
     let locked = Proxy::tinyproxy(&format!("ConnectPort {port}\nBasicAuth me secret")).await?;
     go_by(&stand, &locked, port).await?;
     hears(&stand, 451, "wants a login: 407").await?;
-    let nowhere = free().await?.port();
+    let nowhere = free_port()?.port();
     let open = Proxy::tinyproxy(&format!("ConnectPort {port}\nConnectPort {nowhere}")).await?;
     go_by(&stand, &open, nowhere).await?;
     hears(&stand, 451, &format!("the proxy {} found no way there: 500 Unable to connect", open.url)).await?;
@@ -109,7 +105,7 @@ pub(crate) async fn microsocks_leads_and_its_refusals_are_explained() -> Result<
     go_by(&stand, &locked, port).await?;
     hears(&stand, 451, "SOCKS5 without authentication is not accepted").await?;
     let open = Proxy::microsocks(&[]).await?;
-    go_by(&stand, &open, free().await?.port()).await?;
+    go_by(&stand, &open, free_port()?.port()).await?;
     hears(&stand, 451, "SOCKS5 5, connection refused").await?;
     go_by(&stand, &open, port).await?;
     hears(&stand, 250, "").await

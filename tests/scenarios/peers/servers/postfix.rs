@@ -6,7 +6,7 @@
 //! puts what it takes into a maildir.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use mail_egress_config::{Security, SmtpRoute};
 use mail_egress_tests::debian::Wanted;
 use mail_egress_tests::ending::Ending;
 use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::free_port::free_port;
 use mail_egress_tests::lab::{Claims, ClientCertificate, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Lab};
 use mail_egress_tests::postfix;
 use nix::unistd::{User, chown};
@@ -67,7 +68,7 @@ impl Postfix {
     /// Postfix does.
     pub(crate) async fn start(lab: &Lab, mechanisms: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (submission, submissions) = (free_port()?, free_port()?);
+        let (submission, submissions) = (free_port()?.port(), free_port()?.port());
         let settings = [
             ("@FOLDER@", folder.path().display().to_string()),
             ("@SUBMISSION@", submission.to_string()),
@@ -201,8 +202,4 @@ fn fingerprint(pem: &str) -> Result<String> {
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes())?;
     let octets = Sha256::digest(&certificate).iter().map(|octet| format!("{octet:02X}")).collect::<Vec<_>>();
     Ok(octets.join(":"))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
