@@ -3,12 +3,13 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::route::Route;
 use crate::rules::{Delivery, Limits, Rules};
 use crate::token_source::TokenSource;
+use crate::written::{expose, is_default};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -66,10 +67,6 @@ impl SenderFile {
             delivery: Delivery::default(),
         }
     }
-}
-
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// Names a MailSender; displays as `namespace/name`.
@@ -139,9 +136,4 @@ pub struct Fallback {
     /// The token for it, where it uses one and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
-}
-
-/// The one place where a secret is written out: into the file that is made to carry it.
-pub(crate) fn expose<S: Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(value.expose_secret())
 }

@@ -11,6 +11,7 @@ mod read;
 mod route;
 mod rules;
 mod token_source;
+mod written;
 
 pub use file::{FORMAT, Fallback, SenderFile, SenderRef, State, Token, Unready};
 pub use read::{LIMIT, ReadError, parse, write};

@@ -3,8 +3,8 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::file::{expose, is_default};
 use crate::rules::Limits;
+use crate::written::{expose, is_default};
 
 /// The way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
