@@ -7,8 +7,10 @@
 //! from the pool that turns out dead before the relay had the message is replaced by a fresh one,
 //! once, and nobody notices.
 
+mod accepted;
 mod connection;
 pub mod gate;
+mod graph;
 mod judge;
 mod line;
 mod open;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_egress_config::{Route, SmtpRoute};
-use mail_egress_entra::dial::{Deadline, Proxy, Resolver, believed, connect_through};
+use mail_egress_entra::dial::{Deadline, Proxies, Proxy, Resolver, believed, connect_through};
 use mail_egress_entra::fault::{self, Fault, Peer};
 use mail_egress_smtp::OutOfTurn;
 use mail_egress_smtp::client::{Attempt, Failure, Lost, Phase};
@@ -27,10 +29,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+pub use accepted::Accepted;
 pub use judge::{judge, troubled};
 
 use crate::drain::Drain;
 use crate::message::outgoing::Outgoing;
+use crate::message::refusal::Refusal;
 use crate::metrics::Metrics;
 use crate::sender::clearance::Clearance;
 use crate::sender::follow::Current;
@@ -49,6 +53,8 @@ const BEFORE_DOT: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Clone)]
 pub struct Upstream {
     resolver: Result<Resolver, Fault>,
+    /// Those of the environment, for HTTPS alone.
+    proxies: Arc<Proxies>,
     pool: Pool,
     metrics: Arc<Metrics>,
     drain: Drain,
@@ -74,9 +80,9 @@ pub enum Trouble {
     /// The message cannot be read from where it is held: no dot is written.
     #[error("the message cannot be read again: {0}")]
     Unread(#[source] std::io::Error),
-    /// The way out is of a kind that this version cannot go.
-    #[error("this version cannot send by this route")]
-    NotBuilt,
+    /// Where Graph is said to be is no place.
+    #[error("baseURL of the route {0}")]
+    BaseUrl(&'static str),
     /// A defect of ours.
     #[error(transparent)]
     OutOfTurn(#[from] OutOfTurn),
@@ -100,8 +106,12 @@ pub struct Times {
 pub enum Handed {
     /// It ended before the dot: it was not sent.
     Over(Attempt),
+    /// Graph has refused it before it had the whole message.
+    Refused(Box<Refusal>),
     /// Only the dot is missing.
     Undotted(Box<Undotted>),
+    /// Only the last octets of a request to Graph are missing.
+    Unsent(Box<graph::Unsent>),
 }
 
 /// A connection on which only the final dot is missing. Dropped, it sends nothing.
@@ -116,7 +126,8 @@ impl Upstream {
     /// Nothing is dialled yet. Without a resolver, every attempt to dial says why there is none.
     #[must_use]
     pub fn new(resolver: Result<Resolver, Fault>, metrics: Arc<Metrics>, drain: Drain) -> Self {
-        Self { resolver, pool: Pool::new(Arc::clone(&metrics)), metrics, drain }
+        let (proxies, pool) = (Arc::new(Proxies::of_environment()), Pool::new(Arc::clone(&metrics)));
+        Self { resolver, proxies, pool, metrics, drain }
     }
 
     /// Looks after the warm connections until the drain begins: closes those that have waited long
@@ -151,7 +162,10 @@ impl Upstream {
         *times = Times::default();
         let route = match cleared.route().map(Route::by_smtp) {
             Some(Ok(route)) => route,
-            Some(Err(_)) | None => return Err(Trouble::NotBuilt),
+            Some(Err(graph)) => {
+                return self.hand_to_graph((cleared, graph), outgoing, place, times).await;
+            }
+            None => return Err(OutOfTurn.into()),
         };
         let warm = self.pool.take(cleared.generation()).await;
         if let Some(mut carrier) = warm {
@@ -241,12 +255,23 @@ impl Upstream {
 }
 
 impl Handed {
-    /// Writes the final dot where it is still missing, and waits for the relay's answer.
+    /// Whether something is to be written yet, after which it cannot be taken back.
+    #[must_use]
+    pub fn can_be_taken_back(&self) -> bool {
+        match self {
+            Self::Over(_) | Self::Refused(_) => false,
+            Self::Undotted(_) | Self::Unsent(_) => true,
+        }
+    }
+
+    /// Writes the final dot, or the last octets, where they are still missing, and waits for the answer.
     ///
     /// To be awaited to its end: from here on a lost answer is an uncertain outcome.
-    pub async fn conclude(self, times: &mut Times) -> Result<Attempt, Trouble> {
+    pub async fn conclude(self, times: &mut Times) -> Result<Accepted, Refusal> {
         let Undotted { mut carrier, place, pool } = match self {
-            Self::Over(attempt) => return Ok(attempt),
+            Self::Over(attempt) => return judge(Ok(attempt)).map(Accepted::by_relay),
+            Self::Refused(refusal) => return Err(*refusal),
+            Self::Unsent(unsent) => return unsent.conclude(times).await,
             Self::Undotted(undotted) => *undotted,
         };
         let began = Instant::now();
@@ -254,7 +279,7 @@ impl Handed {
         let attempt = carrier.connection.dot().await;
         times.transfer += began.elapsed();
         part(carrier, place, attempt.is_ok().then_some(&pool));
-        attempt
+        judge(attempt).map(Accepted::by_relay)
     }
 }
 
@@ -285,7 +310,11 @@ fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
         Ok(None | Some(Attempt::Accepted(_) | Attempt::Unsendable(_) | Attempt::Uncertain(_)))
         | Ok(Some(Attempt::Failed(_)))
         | Err(
-            Trouble::Slow | Trouble::Ending | Trouble::Unread(_) | Trouble::NotBuilt | Trouble::OutOfTurn(_),
+            Trouble::Slow
+            | Trouble::Ending
+            | Trouble::Unread(_)
+            | Trouble::BaseUrl(_)
+            | Trouble::OutOfTurn(_),
         ) => false,
     }
 }

@@ -165,13 +165,14 @@ impl Unsent {
         &self.request.peer
     }
 
-    /// Writes the last octets and waits for the answer, for five minutes at most.
+    /// Writes the last octets and waits for the answer, for five minutes at most, and no longer than
+    /// until `ending`.
     ///
     /// To be awaited to its end: from here on a lost answer is an uncertain outcome.
     ///
     /// # Errors
     /// The refusal; or, by its class, that the outcome is uncertain.
-    pub async fn conclude(self) -> Result<Accepted, Refused> {
+    pub async fn conclude(self, ending: impl Future<Output = ()>) -> Result<Accepted, Refused> {
         let Self { request: Asked { mut body, mut answer, _driver, token, peer }, last } = self;
         // who answers before that has not read the message, and who is gone does not get it
         let early = tokio::select! {
@@ -188,7 +189,11 @@ impl Unsent {
             Some(Err(error)) => return Err(Refused::unsent(https::fault(&error).relay(&peer))),
             None => {}
         }
-        match timeout(ANSWER_TIME, answer).await {
+        let answered = tokio::select! {
+            answered = timeout(ANSWER_TIME, answer) => answered,
+            () = ending => return Err(Refused::lost("the sidecar ended before the answer came")),
+        };
+        match answered {
             Ok(Ok(response)) => judged(response, true, &token).await,
             Ok(Err(error)) => Err(Refused::lost(&https::fault(&error).to_string())),
             Err(_elapsed) => Err(Refused::lost(&format!("no answer within {} s", ANSWER_TIME.as_secs()))),
@@ -201,7 +206,7 @@ impl Asked {
     async fn write(&mut self, block: Vec<u8>) -> Result<(), Ended> {
         let taken = tokio::select! {
             biased;
-            answered = &mut self.answer => return Err(self.ended(answered).await),
+            answered = &mut self.answer => return Err(ended(answered, &self.token).await),
             taken = self.body.send_data(block.into()) => taken,
         };
         match taken {
@@ -209,20 +214,21 @@ impl Asked {
             // the connection has dropped it, and is about to say why
             Err(_) => {
                 let answered = (&mut self.answer).await;
-                Err(self.ended(answered).await)
+                Err(ended(answered, &self.token).await)
             }
         }
     }
+}
 
-    async fn ended(&self, answered: hyper::Result<Response<Incoming>>) -> Ended {
-        match answered {
-            Ok(response) => match judged(response, false, &self.token).await {
-                Err(refused) => Ended::Refused(Box::new(refused)),
-                // never: it did not have the whole message
-                Ok(_) => Ended::Length,
-            },
-            Err(error) => Ended::Fault(https::fault(&error)),
-        }
+/// What an answer means that came before the request was whole.
+async fn ended(answered: hyper::Result<Response<Incoming>>, token: &SecretString) -> Ended {
+    match answered {
+        Ok(response) => match judged(response, false, token).await {
+            Err(refused) => Ended::Refused(Box::new(refused)),
+            // never: it did not have the whole message
+            Ok(_) => Ended::Length,
+        },
+        Err(error) => Ended::Fault(https::fault(&error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a message cannot go by Graph.
 
-use mail_egress_diagnosis::{Diagnosis, graph, local, reason};
+use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_policy::Denied;
 
 /// The largest message that one request carries, in octets of MIME: base64 makes 4,000,000 of them.
@@ -46,8 +46,7 @@ impl Unfit {
             Self::Unclear(denied) => denied.diagnosis(),
             Self::Resent => local(reason::RESENT_NOT_CARRIED),
             Self::SignedBcc => local(reason::SIGNED_BCC_NOT_EXTENDED),
-            // as Graph itself would say it
-            Self::TooLarge(octets) => graph(413, "", "")
+            Self::TooLarge(octets) => local(reason::MESSAGE_TOO_LARGE_FOR_GRAPH)
                 .with_words(&format!("{octets} octets, and one request carries {MOST_OCTETS}")),
         }
     }
@@ -78,9 +77,11 @@ mod tests {
     fn what_is_too_large_is_told_the_limit_and_the_ways_out() {
         assert_eq!(fits(MOST_OCTETS), Ok(()));
         let told = fits(MOST_OCTETS + 1).unwrap_err().diagnosis();
-        assert_eq!(told.reason, "MessageTooLarge");
+        assert_eq!(told.reason, "MessageTooLargeForGraph");
         let sentence = told.sentence();
-        for words in ["3000001 octets", "carries 3000000", "fallbackRoute", "largeMessages: Draft"] {
+        for words in
+            ["3000001 octets", "carries 3000000", "fallbackRoute", "largeMessages of the MailRoute to Draft"]
+        {
             assert!(sentence.contains(words), "{sentence}");
         }
     }

@@ -6,6 +6,8 @@
     reason = "clippy.toml allows it in test functions, not in what they call"
 )]
 
+use std::future::pending;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mail_egress_diagnosis::Class;
@@ -67,7 +69,7 @@ async fn the_request_is_what_graph_wants_and_the_message_arrives_as_it_is() {
             graphs.write_all(ACCEPTED).await.unwrap();
             request
         };
-        let (accepted, (head, body)) = tokio::join!(unsent.conclude(), serving);
+        let (accepted, (head, body)) = tokio::join!(unsent.conclude(pending()), serving);
         assert_eq!(accepted.unwrap().request_id(), "r-1");
         assert!(body == message, "{octets} octets became {}", body.len());
         let mut lines: Vec<_> = head.lines().collect();
@@ -120,7 +122,7 @@ async fn an_early_answer_to_a_message_of_one_block_is_no_uncertain_outcome() {
     graphs.write_all(b"HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     // the clock goes on once everybody waits: the answer has been read then
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    let refused = unsent.conclude().await.unwrap_err();
+    let refused = unsent.conclude(pending()).await.unwrap_err();
     assert_eq!((refused.status, refused.diagnosis.class), (504, Class::Transient));
 }
 
@@ -148,7 +150,7 @@ async fn an_answer_that_is_lost_is_an_uncertain_outcome() {
             graphs.write_all(answer).await.unwrap();
             drop(graphs);
         };
-        let (outcome, ()) = tokio::join!(unsent.conclude(), serving);
+        let (outcome, ()) = tokio::join!(unsent.conclude(pending()), serving);
         assert_eq!(outcome.unwrap_err().diagnosis.class, Class::Uncertain, "{answer:?}");
     }
 }
@@ -160,7 +162,7 @@ async fn silence_is_an_uncertain_outcome_after_five_minutes() {
         request(&mut graphs, got).await;
         graphs
     };
-    let (outcome, _graphs) = tokio::join!(unsent.conclude(), serving);
+    let (outcome, _graphs) = tokio::join!(unsent.conclude(pending()), serving);
     let refused = outcome.unwrap_err();
     assert_eq!(refused.diagnosis.class, Class::Uncertain);
     assert!(refused.diagnosis.sentence().contains("no answer within 300 s"), "{refused:?}");
@@ -175,7 +177,7 @@ async fn a_status_counts_though_its_body_never_ends() {
         graphs.write_all(head).await.unwrap();
         graphs
     };
-    let (outcome, _graphs) = tokio::join!(unsent.conclude(), serving);
+    let (outcome, _graphs) = tokio::join!(unsent.conclude(pending()), serving);
     let refused = outcome.unwrap_err();
     assert_eq!((refused.status, refused.retry_after.unwrap().as_secs()), (429, 7));
 }

@@ -8,7 +8,8 @@
 //!
 //! Two promises are held by types. [`client::Accepted`] comes into being only where the relay
 //! said 2yz to the final dot, and a message is answered 250 only by [`server::Outcome::Accepted`],
-//! or by [`server::Outcome::Kept`] where it is synced to disk. A [`reply::NegativeReply`] is 4yz or 5yz, and the class of its enhanced
+//! by [`server::Outcome::Taken`] where a route that speaks no SMTP has it, or by
+//! [`server::Outcome::Kept`] where it is synced to disk. A [`reply::NegativeReply`] is 4yz or 5yz, and the class of its enhanced
 //! code follows from the basic one.
 
 mod address;

@@ -194,10 +194,34 @@ pub enum Cause {
 pub enum Outcome {
     /// A route has it: 250 with the relay's own words.
     Accepted(Accepted),
+    /// A route that speaks no SMTP has it: 250 with what was said to it.
+    Taken(Taken),
     /// It is on disk: 250, and the sidecar goes on with it.
     Kept(Kept),
     /// It was not sent, or perhaps not.
     Refused(NegativeReply),
+}
+
+/// That a route which speaks no SMTP has a message.
+///
+/// Made by whoever holds that route's own proof of it, and by nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    said: Box<str>,
+}
+
+impl Taken {
+    /// `said` is what the route answered, for the app's log.
+    #[must_use]
+    pub fn with(said: &str) -> Self {
+        Self { said: said.into() }
+    }
+
+    /// What the route answered.
+    #[must_use]
+    pub fn said(&self) -> &str {
+        &self.said
+    }
 }
 
 /// That a message and its envelope are synced to disk under a name, whatever ends the process now.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use mail_egress_diagnosis::{Class, is_entras, reason, words};
-use mail_egress_smtp::client::{Accepted, UpstreamReply};
+use mail_egress_smtp::client::UpstreamReply;
 use mail_egress_smtp::server::Unfit;
 use mail_egress_smtp::{Envelope, ReversePath};
 
@@ -14,7 +14,7 @@ use crate::message::refusal::Refusal;
 use crate::message::submission::Submission;
 use crate::message::trace::QueueId;
 use crate::metrics::{AuthStage, Fate, Metrics, Phase};
-use crate::upstream::Times;
+use crate::upstream::{Accepted, Times};
 
 /// The `reason` of a message whose app left; not in the table, since nobody is told.
 const APP_LEFT: &str = "AppLeft";
@@ -68,7 +68,7 @@ impl Account {
             count_authentication(metrics, refusal);
         }
         let said = match outcome {
-            Ok(accepted) => spoken(accepted.reply()),
+            Ok(accepted) => accepted.said(),
             Err(refusal) => refusal.sentence.clone(),
         };
         let reason = reason.unwrap_or_default();

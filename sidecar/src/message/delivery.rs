@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mail_egress_diagnosis::{Class, reason};
-use mail_egress_smtp::client::Accepted;
 use mail_egress_smtp::server::Outcome;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,7 +18,7 @@ use crate::sender::clearance::Clearance;
 use crate::sender::loaded::Loaded;
 use crate::upstream::gate::Place;
 use crate::upstream::signal::signal;
-use crate::upstream::{Handed, judge, troubled};
+use crate::upstream::{Accepted, Handed, troubled};
 
 /// The wait for a place behind the dot, where the one from before had to be given back.
 const WAIT_BEHIND: Duration = Duration::from_secs(30);
@@ -67,7 +66,7 @@ impl Submissions {
                 handed = self.handed(&outgoing, place.take(), &mut used, &mut account) => handed,
             };
             let outcome = match (handed, last.take()) {
-                (Ok(handed), _) => judge(handed.conclude(&mut account.times).await),
+                (Ok(handed), _) => handed.conclude(&mut account.times).await,
                 // no turn for another attempt: the relay's own words tell more
                 (Err(refusal), Some(relays)) if !refusal.by_relay => break Err(relays),
                 (Err(refusal), _) => Err(refusal),
@@ -76,8 +75,10 @@ impl Submissions {
                 Some(used) => used.explained(refusal, Timestamp::now()),
                 None => refusal,
             });
-            // once for each message: its own repetitions are no further complaints
-            if account.attempts == 1 || outcome.is_ok() {
+            // once for each message: its own repetitions are no further complaints; but what the other
+            // side asks to wait counts each time
+            let waits = outcome.as_ref().is_err_and(|refusal| refusal.retry_after.is_some());
+            if account.attempts == 1 || outcome.is_ok() || waits {
                 self.tell_the_gate(&outcome);
             }
             let Err(refusal) = &outcome else { break outcome };
@@ -99,7 +100,7 @@ impl Submissions {
         };
         account.close(&self.metrics, &submission, &outcome, began.elapsed());
         Some(match outcome {
-            Ok(accepted) => Outcome::Accepted(accepted),
+            Ok(accepted) => accepted.into_outcome(),
             Err(refusal) => Outcome::Refused(refusal.reply()),
         })
     }
@@ -140,7 +141,7 @@ impl Submissions {
         };
         account.wait = waited.elapsed();
         // anew: since the 354 the token may have been renewed, or the sender suspended
-        let cleared = used.insert(self.cleared(outgoing)?);
+        let cleared = used.insert(self.cleared(outgoing).await?);
         let handing = self.upstream.hand_over(cleared, outgoing, place, &mut account.times);
         handing.await.map_err(|trouble| troubled(&trouble))
     }

@@ -4,8 +4,10 @@ mod rest;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 
 use jiff::Timestamp;
+use mail_egress_graph::Unfit;
 use mail_egress_policy::{Context, Denied, Sender};
 use mail_egress_smtp::client::Message;
 use mail_egress_smtp::data::Content;
@@ -120,6 +122,21 @@ impl<'a> Outgoing<'a> {
         &self.head
     }
 
+    /// The Bcc field by which it would go to its envelope's recipients where a route sends to whom the
+    /// header names; or why it cannot go that way. The error: it cannot be read.
+    pub async fn bcc(&self) -> io::Result<Result<String, Unfit>> {
+        let octets = usize::try_from(self.content.header_size).unwrap_or(usize::MAX).min(LONGEST_HEADER);
+        let mut header = self.head.get(..octets).unwrap_or(&self.head).to_vec();
+        let mut rest = self.rest();
+        while header.len() < octets
+            && let Some(piece) = rest.next().await?
+        {
+            header.extend_from_slice(piece.get(..octets - header.len()).unwrap_or(piece));
+        }
+        let to: Vec<_> = self.envelope.to.iter().map(|to| to.address.as_str()).collect();
+        Ok(mail_egress_graph::bcc(&header, &to))
+    }
+
     /// What goes out behind them.
     #[must_use]
     pub fn rest(&self) -> Reader<'_> {
@@ -147,6 +164,15 @@ fn judged(envelope: &Envelope, loaded: &Loaded) -> Result<Envelope, Refusal> {
 pub fn denied(denied: &Denied) -> Refusal {
     let refusal = Refusal::from(denied.diagnosis());
     match denied.whom() {
+        Some(whom) => refusal.naming(format!("It is about <{whom}>")),
+        None => refusal,
+    }
+}
+
+/// The same for a message that Graph cannot carry.
+pub fn unfit(unfit: &Unfit) -> Refusal {
+    let refusal = Refusal::from(unfit.diagnosis());
+    match unfit.whom() {
         Some(whom) => refusal.naming(format!("It is about <{whom}>")),
         None => refusal,
     }

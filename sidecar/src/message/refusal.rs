@@ -1,5 +1,7 @@
 //! Why a message is not taken, in the form that the app, the log and the metrics share.
 
+use std::time::Duration;
+
 use mail_egress_diagnosis::{Class, Diagnosis, Retry, local, parts, reason, sentence, words};
 use mail_egress_smtp::reply::{NegativeCode, NegativeReply, Status};
 
@@ -17,6 +19,8 @@ pub struct Refusal {
     pub retry: Retry,
     /// Whether the relay said it, in a reply that was received whole.
     pub by_relay: bool,
+    /// For how long the other side wants nothing, where it said so.
+    pub retry_after: Option<Duration>,
     /// The whole sentence: cause, the other side's words, and what to do.
     pub sentence: String,
     /// Whom it is about, for the app alone: the log names no recipients.
@@ -42,6 +46,7 @@ impl Refusal {
             class,
             retry: Retry::WhenMended,
             by_relay: false,
+            retry_after: None,
             sentence: mail_egress_diagnosis::sentence(sentence),
             whom: None,
             at_authentication: false,
@@ -67,7 +72,14 @@ impl Refusal {
     /// Whether the relay did not believe the token, as far as that can be told from its words.
     #[must_use]
     pub fn is_of_the_token(&self) -> bool {
-        let of_the_token = ["TokenRefused", "TokenMalformed", "NotAuthenticated", "AuthenticationRefused"];
+        let of_the_token = [
+            "TokenRefused",
+            "TokenMalformed",
+            "NotAuthenticated",
+            "AuthenticationRefused",
+            "GraphPermissionMissing",
+            "GraphAccessDenied",
+        ];
         self.at_authentication && of_the_token.contains(&self.reason)
     }
 
@@ -124,6 +136,7 @@ impl From<Diagnosis> for Refusal {
             class: diagnosis.class,
             retry: diagnosis.retry,
             by_relay: false,
+            retry_after: None,
             sentence: diagnosis.sentence(),
             whom: None,
             at_authentication: false,

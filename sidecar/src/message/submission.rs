@@ -27,7 +27,7 @@ use crate::message::trace::{self, QueueId, QueueIds};
 use crate::metrics::Metrics;
 use crate::sender::clearance::{Clearance, allows, configured, decide, token_end};
 use crate::sender::follow::Current;
-use crate::sender::loaded::Loaded;
+use crate::sender::loaded::{Loaded, Shape};
 use crate::spool::Queue;
 use crate::upstream::Upstream;
 use crate::upstream::gate::{Gate, NotNow, Place};
@@ -192,9 +192,17 @@ impl Submissions {
     }
 
     /// Whether this message may be sent now, and by which way.
-    pub(crate) fn cleared(&self, outgoing: &Outgoing<'_>) -> Result<Clearance, Refusal> {
-        let (to, octets) = (&outgoing.envelope().to, outgoing.octets());
-        decide(&self.current.borrow(), &self.sender, to, octets, Timestamp::now())
+    pub(crate) async fn cleared(&self, outgoing: &Outgoing<'_>) -> Result<Clearance, Refusal> {
+        let current = self.current.borrow().clone();
+        let bcc = match &current {
+            Current::Usable(loaded) if !loaded.speaks_smtp_alone() => {
+                let read = outgoing.bcc().await;
+                Some(read.map_err(|_| Refusal::of(reason::SPILL_DISK_FAILED))?)
+            }
+            Current::Usable(_) | Current::Missing | Current::Unusable(_) => None,
+        };
+        let shape = Shape { to: &outgoing.envelope().to, octets: outgoing.octets(), bcc: bcc.as_ref() };
+        decide(&current, &self.sender, &shape, Timestamp::now())
     }
 
     /// Waits for a place upstream, within the limits in force; `hold` is the longest wait.

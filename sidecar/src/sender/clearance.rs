@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use mail_egress_config::{Login, Route, SenderRef, SmtpRoute, State, Token, TokenSource, Unready};
 use mail_egress_diagnosis::{Class, Diagnosis, TABLE, local, reason};
 use mail_egress_entra::dial::Proxy;
-use mail_egress_smtp::{Recipient, client};
+use mail_egress_smtp::{Address, client};
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
@@ -16,7 +16,7 @@ use crate::clock::now;
 use crate::message::refusal::Refusal;
 use crate::sender::claims;
 use crate::sender::follow::Current;
-use crate::sender::loaded::{Generation, Loaded, Way};
+use crate::sender::loaded::{Generation, Loaded, Shape, Way};
 
 /// The proof that a message may be sent: a way out, TLS for it, and a token that has not expired where
 /// the way wants one.
@@ -27,6 +27,7 @@ pub struct Clearance {
     token: Option<Token>,
     tls: Arc<ClientConfig>,
     generation: Generation,
+    bcc: String,
 }
 
 impl Clearance {
@@ -45,6 +46,18 @@ impl Clearance {
     /// Always there: [`decide`] has found it.
     fn way(&self) -> Option<&Way> {
         if self.is_fallback { self.loaded.fallback.as_ref() } else { self.loaded.way.as_ref() }
+    }
+
+    /// The mailbox that is sent from.
+    #[must_use]
+    pub fn mailbox(&self) -> &Address {
+        &self.loaded.mailbox
+    }
+
+    /// The Bcc field that this message needs by Graph; empty where it needs none.
+    #[must_use]
+    pub fn bcc(&self) -> &str {
+        &self.bcc
     }
 
     /// The token, where the way wants one.
@@ -118,20 +131,18 @@ pub(crate) fn login(route: &SmtpRoute, loaded: &Loaded, token: Option<&Token>) -
     }
 }
 
-/// Whether a message of `sender`, of so many octets and to these recipients, may be sent at `now`, and by
-/// which way; if not, what the app is told.
+/// Whether such a message of `sender` may be sent at `now`, and by which way; if not, what the app is told.
 ///
 /// A token is opaque: only the end that its response named refuses it, or an audience that is plainly
 /// another route's (the design, "Claims explain, they never decide").
 pub fn decide(
     current: &Current,
     sender: &SenderRef,
-    to: &[Recipient],
-    octets: u64,
+    shape: &Shape<'_>,
     now: Timestamp,
 ) -> Result<Clearance, Refusal> {
     let (loaded, _) = usable(current, sender)?;
-    let way = loaded.way_for(to, octets).unwrap_or_else(|| Err(no_way()))?;
+    let way = loaded.way_for(shape).unwrap_or_else(|| Err(no_way()))?;
     let is_fallback = loaded.fallback.as_ref().is_some_and(|it| std::ptr::eq(it, way));
     let (token, tls) = satisfied(loaded, way, sender, now)?;
     Ok(Clearance {
@@ -139,6 +150,7 @@ pub fn decide(
         token: token.map(Cow::into_owned),
         tls,
         generation: way.generation.clone(),
+        bcc: shape.bcc.and_then(|it| it.as_ref().ok()).cloned().unwrap_or_default(),
         loaded: Arc::clone(loaded),
     })
 }
@@ -318,7 +330,8 @@ mod tests {
     }
 
     fn at(current: &Current) -> Result<Clearance, Refusal> {
-        decide(current, &"shop/billing".parse().unwrap(), &[], 0, NOW.parse().unwrap())
+        let shape = Shape { to: &[], octets: 0, bcc: None };
+        decide(current, &"shop/billing".parse().unwrap(), &shape, NOW.parse().unwrap())
     }
 
     fn told(current: &Current) -> (&'static str, String) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use mail_egress_config::{BareLineEndings, Limits, Route, SenderFile, write};
 use mail_egress_policy::Policy;
-use mail_egress_smtp::{Address, Recipient, server};
+use mail_egress_smtp::{Address, server};
 
 use crate::message::body::PIECE;
 use crate::message::refusal::Refusal;
 use crate::message::trace;
 use crate::sender::tokens::Tokens;
-pub use way::Way;
+pub use way::{Shape, Way};
 
 /// What every session and message goes by.
 #[derive(Debug)]
@@ -98,21 +98,27 @@ impl Loaded {
         self.way.iter().chain(&self.fallback)
     }
 
-    /// The first way that can carry a message of this size to these recipients; where none can, why
-    /// the first one cannot. `None` while there is no way at all.
+    /// Whether no message can leave but by SMTP.
     #[must_use]
-    pub fn way_for(&self, to: &[Recipient], octets: u64) -> Option<Result<&Way, Refusal>> {
+    pub fn speaks_smtp_alone(&self) -> bool {
+        self.ways().all(Way::speaks_smtp)
+    }
+
+    /// The first way that can carry such a message; where none can, why the first one cannot. `None`
+    /// while there is no way at all.
+    #[must_use]
+    pub fn way_for(&self, shape: &Shape<'_>) -> Option<Result<&Way, Refusal>> {
         let first = self.way.as_ref()?;
-        Some(match (first.carries(to, octets), &self.fallback) {
+        Some(match (first.carries(shape), &self.fallback) {
             (Ok(()), _) => Ok(first),
-            (Err(_), Some(fallback)) if fallback.carries(to, octets).is_ok() => Ok(fallback),
+            (Err(_), Some(fallback)) if fallback.carries(shape).is_ok() => Ok(fallback),
             (Err(why), _) => Err(why),
         })
     }
 
     /// Whether a way out takes this recipient; as [`Self::way_for`].
     pub fn reaches(&self, to: &Address) -> Result<(), Refusal> {
-        match self.way_for(&[to.clone().into()], 0) {
+        match self.way_for(&Shape { to: &[to.clone().into()], octets: 0, bcc: None }) {
             Some(Err(why)) => Err(why),
             Some(Ok(_)) | None => Ok(()),
         }

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use mail_egress_diagnosis::{Class, Retry, local, reason};
 use mail_egress_pacing::Ask;
 use mail_egress_smtp::Envelope;
-use mail_egress_smtp::client::Accepted;
 use mail_egress_smtp::data::{Content, Scan};
 use mail_egress_spool::{Letter, LoadError, Spool, Ticket};
 use tokio::task::spawn_blocking;
@@ -23,7 +22,7 @@ use crate::message::outgoing::Outgoing;
 use crate::message::refusal::Refusal;
 use crate::message::submission::{NoTurn, Submissions};
 use crate::upstream::gate::{NotNow, Place};
-use crate::upstream::{Handed, Times, judge, troubled};
+use crate::upstream::{Accepted, Handed, Times, troubled};
 
 /// The wait for a place: the few that are in hand wait in the gate's own order.
 const WAIT: Duration = Duration::from_secs(60);
@@ -90,7 +89,7 @@ async fn sent(
     };
     attempted.wait = waited.elapsed();
     // anew: the token may have ended while it waited, or the sender been suspended
-    let cleared = match submissions.cleared(&outgoing) {
+    let cleared = match submissions.cleared(&outgoing).await {
         Ok(cleared) => cleared,
         Err(never) if never.class == Class::Permanent => return Ok(Err(never)),
         Err(_) => return Err(soon()),
@@ -116,13 +115,13 @@ async fn sent(
 
 /// The mark is synced before the dot is written, so that no crash hides that it may have been.
 async fn concluded(handed: Handed, job: &Job, times: &mut Times) -> Result<Accepted, Refusal> {
-    if matches!(handed, Handed::Undotted(_)) {
+    if handed.can_be_taken_back() {
         let (spool, id) = (job.spool.clone(), job.ticket.id.clone());
         let marked = spawn_blocking(move || spool.dot(&id)).await;
         // dropped without it, the connection ends before the dot
         marked.unwrap_or_else(|gone| Err(io::Error::other(gone).into())).map_err(|error| refusal(&error))?;
     }
-    judge(handed.conclude(times).await)
+    handed.conclude(times).await
 }
 
 /// The outer error: not now; the inner one: never.

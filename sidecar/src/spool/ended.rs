@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mail_egress_diagnosis::{Class, reason, words};
-use mail_egress_smtp::client::Accepted;
 use mail_egress_spool::{Ended, Step, Ticket, Why};
 
-use crate::message::account::{count_authentication, count_upstream, spoken};
+use crate::message::account::{count_authentication, count_upstream};
 use crate::message::refusal::Refusal;
 use crate::metrics::{Fate, Metrics};
-use crate::upstream::Times;
+use crate::upstream::{Accepted, Times};
 
 /// What is told of an attempt.
 #[derive(Debug)]
@@ -65,7 +64,7 @@ impl Attempted {
     /// Counts it and writes its line in the log.
     pub(super) fn tell(&self, ticket: &Ticket, step: &Step, metrics: &Metrics, now: Timestamp) {
         let said = match &self.outcome {
-            Ok(accepted) => spoken(accepted.reply()),
+            Ok(accepted) => accepted.said(),
             Err(refusal) => refusal.sentence.clone(),
         };
         let reason = self.outcome.as_ref().err().map_or("", |refusal| refusal.reason);

@@ -10,9 +10,12 @@ pub fn signal(refusal: &Refusal) -> Option<Signal> {
     if !refusal.by_relay {
         return None;
     }
+    if let Some(pause) = refusal.retry_after {
+        return Some(Signal::RetryAfter(pause));
+    }
     match refusal.reason {
         "ConcurrencyLimit" => Some(Signal::Connections),
-        "UpstreamBusy" | "UpstreamSuspicious" => Some(Signal::Rate),
+        "UpstreamBusy" | "UpstreamSuspicious" | "GraphThrottled" => Some(Signal::Rate),
         "SubmissionQuota" | "TenantExternalLimit" | "OnMicrosoftDomainLimit" => Some(Signal::Quota),
         _ => None,
     }
@@ -20,7 +23,9 @@ pub fn signal(refusal: &Refusal) -> Option<Signal> {
 
 #[cfg(test)]
 mod tests {
-    use mail_egress_diagnosis::{At, Smtp, smtp};
+    use std::time::Duration;
+
+    use mail_egress_diagnosis::{At, Smtp, graph, smtp};
 
     use super::*;
 
@@ -36,5 +41,20 @@ mod tests {
         assert_eq!(said(421, "4.3.2", "Service not available"), Some(Signal::Rate));
         assert_eq!(said(554, "5.2.0", "SubmissionQuotaExceededException"), Some(Signal::Quota));
         assert_eq!(said(550, "5.1.1", "no such user"), None);
+    }
+
+    #[test]
+    fn what_graph_wants_to_wait_is_waited() {
+        let said = |status, code, retry_after| {
+            let mut refusal = Refusal::from(graph(status, code, ""));
+            refusal.by_relay = true;
+            refusal.retry_after = retry_after;
+            signal(&refusal)
+        };
+        let pause = Duration::from_secs(7);
+        assert_eq!(said(429, "ApplicationThrottled", Some(pause)), Some(Signal::RetryAfter(pause)));
+        assert_eq!(said(503, "", Some(pause)), Some(Signal::RetryAfter(pause)));
+        assert_eq!(said(429, "ApplicationThrottled", None), Some(Signal::Connections));
+        assert_eq!(said(429, "", None), Some(Signal::Rate));
     }
 }

@@ -7,6 +7,7 @@ mod credentials;
 mod delivery;
 mod direct_send;
 mod faults;
+mod graph;
 mod kills;
 mod lifecycle;
 mod logs;

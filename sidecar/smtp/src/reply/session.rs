@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use super::{Reply, Status, wrap};
-use crate::{client::Accepted, name::host_name, server::Kept};
+use crate::{
+    client::Accepted,
+    name::host_name,
+    server::{Kept, Taken},
+};
 
 macro_rules! status {
     () => {
@@ -137,7 +141,16 @@ pub(crate) fn kept(kept: &Kept) -> Reply {
 
 /// 250 in direct mode: the relay has it, in the relay's own words.
 pub(crate) fn accepted(accepted: &Accepted) -> Reply {
-    let text = wrap::printable(&accepted.reply().text);
+    in_words(&accepted.reply().text)
+}
+
+/// 250 in direct mode: the route has it, in its own words.
+pub(crate) fn taken(taken: &Taken) -> Reply {
+    in_words(taken.said())
+}
+
+fn in_words(text: &str) -> Reply {
+    let text = wrap::printable(text);
     let text = if text.is_empty() { Cow::Borrowed("OK") } else { Cow::Owned(text) };
     Reply { code: 250, status: Some(Status::new(0, 0)), text }
 }

@@ -122,6 +122,7 @@ impl Session {
         }
         match outcome {
             Outcome::Accepted(accepted) => self.conclude(&reply::accepted(accepted), now),
+            Outcome::Taken(taken) => self.conclude(&reply::taken(taken), now),
             Outcome::Kept(kept) => self.conclude(&reply::kept(kept), now),
             Outcome::Refused(reply) => self.conclude(reply.as_reply(), now),
         }

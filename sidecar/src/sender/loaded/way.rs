@@ -6,17 +6,27 @@ use mail_egress_config::{ClientCertificate, LargeMessages, Route, Token};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::dial::{InvalidProxy, Proxy};
 use mail_egress_entra::tls::{self, TlsError};
+use mail_egress_graph::{Unfit, fits};
 use mail_egress_smtp::Recipient;
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
 use super::Generation;
+use crate::message::outgoing::unfit;
 use crate::message::refusal::Refusal;
 use crate::sender::claims;
 
-/// The largest message that one `sendMail` takes: its base64 must stay below 4 MB (fact sheet D,
-/// "Graph").
-const GRAPH_REQUEST: u64 = 3_000_000;
+/// What of a message decides by which way it can leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// Whom it is for.
+    pub to: &'a [Recipient],
+    /// How large it is.
+    pub octets: u64,
+    /// The Bcc field that it needs by Graph, or why it cannot go that way; `None` where that was not
+    /// looked at.
+    pub bcc: Option<&'a Result<String, Unfit>>,
+}
 
 /// One way out. Its `Debug` shows no secret.
 #[derive(Debug)]
@@ -67,27 +77,35 @@ impl Way {
         self.route.by_smtp().is_ok()
     }
 
-    /// Whether a message of so many octets to these recipients can leave by it, as far as that is known
-    /// before anything is dialled.
-    pub(super) fn carries(&self, to: &[Recipient], octets: u64) -> Result<(), Refusal> {
+    /// Whether such a message can leave by it, as far as that is known before anything is dialled.
+    pub(super) fn carries(&self, shape: &Shape<'_>) -> Result<(), Refusal> {
         match self.route.by_smtp() {
-            Ok(smtp) => {
-                let domains = &smtp.accepted_domains;
-                let is_own = |it: &&Recipient| {
-                    domains.iter().any(|domain| domain.eq_ignore_ascii_case(it.address.domain()))
-                };
-                match to.iter().find(|it| !domains.is_empty() && !is_own(it)) {
-                    Some(foreign) => Err(Refusal::from(local(reason::RECIPIENT_NOT_INTERNAL))
-                        .naming(format!("It is about <{}>", foreign.address))),
-                    None => Ok(()),
-                }
-            }
-            Err(graph) if graph.large_messages == LargeMessages::Refuse && octets > GRAPH_REQUEST => {
-                let numbers = format!("{octets} octets, and one request takes {GRAPH_REQUEST}");
-                Err(local(reason::MESSAGE_TOO_LARGE_FOR_GRAPH).with_words(&numbers).into())
-            }
-            Err(_) => Ok(()),
+            Ok(smtp) => internal(&smtp.accepted_domains, shape.to),
+            Err(graph) => by_graph(graph.large_messages, shape).map_err(|why| unfit(&why)),
         }
+    }
+}
+
+/// Whether all of them are of these domains, where there are any.
+fn internal(domains: &[String], to: &[Recipient]) -> Result<(), Refusal> {
+    let is_own =
+        |it: &&Recipient| domains.iter().any(|domain| domain.eq_ignore_ascii_case(it.address.domain()));
+    match to.iter().find(|it| !domains.is_empty() && !is_own(it)) {
+        Some(foreign) => Err(Refusal::from(local(reason::RECIPIENT_NOT_INTERNAL))
+            .naming(format!("It is about <{}>", foreign.address))),
+        None => Ok(()),
+    }
+}
+
+fn by_graph(large: LargeMessages, shape: &Shape<'_>) -> Result<(), Unfit> {
+    let added = match shape.bcc {
+        Some(Ok(bcc)) => bcc.len() as u64,
+        Some(Err(why)) => return Err(why.clone()),
+        None => 0,
+    };
+    match large {
+        LargeMessages::Refuse => fits(shape.octets + added),
+        LargeMessages::Draft => Ok(()),
     }
 }
 
