@@ -5,6 +5,8 @@
 
 mod certificate;
 mod conversation;
+mod graph;
+mod reach;
 mod relay;
 mod report;
 
@@ -13,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mail_egress_config::{Login, Security, SenderRef, SmtpRoute, Token, TokenSource};
+use mail_egress_config::{Login, Route, Security, SenderRef, Token, TokenSource};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::dial::Resolver;
 use mail_egress_entra::fault::Fault;
@@ -25,9 +27,9 @@ use crate::args::CheckArgs;
 use crate::sender::claims::{self, Explained};
 use crate::sender::clearance;
 use crate::sender::follow::{Current, Follower};
-use crate::sender::loaded::{self, Loaded};
+use crate::sender::loaded::{Loaded, Way};
 use crate::sender::tokens;
-use relay::Way;
+use reach::Reach;
 use report::{Finding, Kind, Report};
 
 /// Walks, and tells `out`: a line as each step ends, or one JSON object at the end. `true` where no
@@ -51,41 +53,67 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
         Ok(configured) => configured,
         Err(why) => return report.add(Kind::Configuration, began, why),
     };
-    let Configured { loaded, way, relay, tls } = configured;
-    report.add(Kind::Configuration, began, described(loaded, relay, args));
+    let Configured { loaded, way, tls } = configured;
+    report.add(Kind::Configuration, began, described(loaded, &way.route, args));
 
     let resolver = args.names.resolver();
-    let began = Instant::now();
-    let (login, explained) = if !way.route.uses_token() {
-        let why = match relay.login {
-            Login::Password { .. } => "the route logs in by a password",
-            Login::Token { .. } | Login::None => "the route has no login",
-        };
-        report.add(Kind::Token, began, Finding::skipped(why));
-        (Some(clearance::login(relay, loaded, None)), None)
-    } else {
-        match token(loaded, way, &resolver).await {
-            Ok(token) => {
-                let source = loaded.file.token_source.as_ref();
-                let (value, end) = (token.value.expose_secret(), token.expires_at);
-                let explained = claims::explain(value, &way.route, end, source, Timestamp::now());
-                report.hide(token.value.clone());
-                report.add(Kind::Token, began, told(&explained));
-                // what was seen has been told
-                let explained = Explained { seen: Vec::new(), ..explained };
-                (Some(clearance::login(relay, loaded, Some(&token))), Some(explained))
-            }
-            Err(why) => {
-                report.add(Kind::Token, began, Finding::failed(&why));
-                (None, None)
-            }
-        }
-    };
+    let (token, explained) = shown(loaded, way, &resolver, report).await;
     let (mailbox, test) = (&loaded.mailbox, args.send_test_message_to.as_ref());
     let proxy = way.proxy.as_ref().ok().and_then(Option::as_ref);
-    let way = Way { route: relay, resolver: &resolver, proxy, tls, mailbox, login, token: explained, test };
+    let reach = Reach { resolver: &resolver, proxy, tls };
     // `None`: it ended early, and the step that failed has said so
-    let _ = relay::walk(&way, report).await;
+    let _ = match way.route.by_smtp() {
+        Ok(route) => {
+            let nothing_is_missing = token.is_some() || !way.route.uses_token();
+            let login = nothing_is_missing.then(|| clearance::login(route, loaded, token.as_ref()));
+            relay::walk(&relay::Way { route, reach, mailbox, login, token: explained, test }, report).await
+        }
+        Err(route) => match graph::endpoint(route) {
+            Ok(endpoint) => {
+                let token = token.map(|token| token.value);
+                graph::walk(graph::Way { endpoint, reach, mailbox, token, explained, test }, report).await
+            }
+            Err(why) => {
+                report.add(Kind::Dns, Instant::now(), why);
+                None
+            }
+        },
+    };
+}
+
+/// The token that is shown, where one is wanted and there is one, and what it says of itself.
+async fn shown(
+    loaded: &Loaded,
+    way: &Way,
+    resolver: &Result<Resolver, Fault>,
+    report: &mut Report<'_>,
+) -> (Option<Token>, Option<Explained>) {
+    let began = Instant::now();
+    if !way.route.uses_token() {
+        let by_password =
+            way.route.by_smtp().is_ok_and(|relay| matches!(relay.login, Login::Password { .. }));
+        let why = match by_password {
+            true => "the route logs in by a password",
+            false => "the route has no login",
+        };
+        report.add(Kind::Token, began, Finding::skipped(why));
+        return (None, None);
+    }
+    match token(loaded, way, resolver).await {
+        Ok(token) => {
+            let source = loaded.file.token_source.as_ref();
+            let (value, end) = (token.value.expose_secret(), token.expires_at);
+            let explained = claims::explain(value, &way.route, end, source, Timestamp::now());
+            report.hide(token.value.clone());
+            report.add(Kind::Token, began, told(&explained));
+            // what was seen has been told
+            (Some(token), Some(Explained { seen: Vec::new(), ..explained }))
+        }
+        Err(why) => {
+            report.add(Kind::Token, began, Finding::failed(&why));
+            (None, None)
+        }
+    }
 }
 
 fn sender(current: &Current) -> Option<&SenderRef> {
@@ -97,8 +125,7 @@ fn sender(current: &Current) -> Option<&SenderRef> {
 
 struct Configured<'a> {
     loaded: &'a Loaded,
-    way: &'a loaded::Way,
-    relay: &'a SmtpRoute,
+    way: &'a Way,
     tls: Arc<ClientConfig>,
 }
 
@@ -112,9 +139,7 @@ fn configured<'a>(current: &'a Current, args: &CheckArgs) -> Result<Configured<'
     if let Err(why) = &way.proxy {
         return Err(Finding::failed(why));
     }
-    let not_built = |_| Finding::failed(&local(reason::ROUTE_NOT_SUPPORTED));
-    let relay = way.route.by_smtp().map_err(not_built)?;
-    Ok(Configured { loaded, way, relay, tls })
+    Ok(Configured { loaded, way, tls })
 }
 
 fn missing(path: &Path, sender: Option<&SenderRef>) -> Diagnosis {
@@ -131,26 +156,30 @@ fn missing(path: &Path, sender: Option<&SenderRef>) -> Diagnosis {
     local(reason::MAIL_SENDER_MISSING).with_cause(&format!("there is no file {path}")).with_fix(&fix)
 }
 
-fn described(loaded: &Loaded, route: &SmtpRoute, args: &CheckArgs) -> Finding {
-    let security = match route.security {
-        Security::StartTls => "STARTTLS",
-        Security::ImplicitTls => "implicit TLS",
-        Security::Plaintext => "plaintext",
-    };
-    let roots = if route.ca_bundle.is_some() { "its caBundle" } else { "the public roots" };
+fn described(loaded: &Loaded, route: &Route, args: &CheckArgs) -> Finding {
+    let roots = if route.ca_bundle().is_some() { "its caBundle" } else { "the public roots" };
     let token = match &loaded.file.token_source {
         Some(TokenSource::Entra(source)) => format!("asked of {}", source.login_url),
         None => "in the file".to_owned(),
     };
-    let token = match &route.login {
-        Login::Token { .. } => format!("; token {token}"),
-        Login::Password { username, .. } => format!("; login {username} by password"),
-        Login::None => String::new(),
+    let (place, login) = match route.by_smtp() {
+        Ok(relay) => {
+            let security = match relay.security {
+                Security::StartTls => "STARTTLS",
+                Security::ImplicitTls => "implicit TLS",
+                Security::Plaintext => "plaintext",
+            };
+            let login = match &relay.login {
+                Login::Token { .. } => format!("; token {token}"),
+                Login::Password { username, .. } => format!("; login {username} by password"),
+                Login::None => String::new(),
+            };
+            (format!("{}:{} by {security}", relay.host, relay.port), login)
+        }
+        Err(graph) => (format!("Microsoft Graph at {}", graph.base_url), format!("; token {token}")),
     };
-    let seen = format!(
-        "mailbox {}; route {} to {}:{} by {security}, trusting {roots}{token}",
-        loaded.mailbox, route.name, route.host, route.port
-    );
+    let seen =
+        format!("mailbox {}; route {} to {place}, trusting {roots}{login}", loaded.mailbox, route.name());
     let file = &loaded.file.sender;
     match &args.sender {
         Some(asked) if asked != file => Finding::warning(
@@ -173,11 +202,7 @@ fn told(token: &Explained) -> Finding {
 }
 
 /// The token as the sidecar would have it, asked for where the file says so.
-async fn token(
-    loaded: &Loaded,
-    way: &loaded::Way,
-    resolver: &Result<Resolver, Fault>,
-) -> Result<Token, Diagnosis> {
+async fn token(loaded: &Loaded, way: &Way, resolver: &Result<Resolver, Fault>) -> Result<Token, Diagnosis> {
     match &loaded.file.token_source {
         Some(TokenSource::Entra(source)) => {
             let token = tokens::once(source, resolver).await.map_err(clearance::own_words)?;

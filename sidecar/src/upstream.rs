@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use accepted::Accepted;
+pub use graph::refusal as refused_by_graph;
 pub use judge::{judge, troubled};
 
 use crate::drain::Drain;

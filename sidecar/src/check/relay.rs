@@ -3,39 +3,33 @@
 //! What is said to the relay is the dialogue's, as in the sidecar itself; only MAIL and RSET are
 //! said here, since the dialogue begins no message without a recipient.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, fmt::rfc2822};
 use mail_egress_config::SmtpRoute;
-use mail_egress_entra::certificate::Certificate;
-use mail_egress_entra::dial::{Deadline, Proxy, Resolver, connect_through, first_of, handshake};
-use mail_egress_entra::fault::{Fault, Peer, Phase as Reaching};
+use mail_egress_entra::dial::Deadline;
+use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_smtp::client::{
     self, Action, Attempt, Dialogue, Failure, Login, Lost, Message, Offers, Phase, Security, Settings,
     Timeouts,
 };
 use mail_egress_smtp::data::Scan;
 use mail_egress_smtp::{Address, BodyType, Dsn, Envelope};
-use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-use super::certificate;
 use super::conversation::{Conversation, Next, in_words, words_of};
+use super::reach::{NAME_TIME, Reach, of_fault, tls};
 use super::report::{Finding, Kind, Report};
 use crate::clock::now;
 use crate::sender::claims::Explained;
 use crate::upstream::{Trouble, judge, peer, relay_of};
 
-const NAME_TIME: Duration = Duration::from_secs(10);
-const CONNECT_TIME: Duration = Duration::from_secs(20);
 /// Shorter than the sidecar's own: somebody is waiting at a terminal.
-const TIMEOUTS: Timeouts = Timeouts {
+pub(super) const TIMEOUTS: Timeouts = Timeouts {
     greeting: Duration::from_secs(30),
     setup: Duration::from_secs(30),
     envelope: Duration::from_secs(30),
@@ -48,9 +42,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// What the way is.
 pub(super) struct Way<'a> {
     pub(super) route: &'a SmtpRoute,
-    pub(super) resolver: &'a Result<Resolver, Fault>,
-    pub(super) proxy: Option<&'a Proxy>,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) reach: Reach<'a>,
     pub(super) mailbox: &'a Address,
     /// `None`: there is no token, and it ends before AUTH.
     pub(super) login: Option<Login>,
@@ -70,24 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Octets for S {}
 /// Walks it. `None` where it ended early; the report has the reason.
 pub(super) async fn walk(way: &Way<'_>, report: &mut Report<'_>) -> Option<()> {
     let mut peer = peer(&way.route.host, way.route.port);
-    let stream = match way.proxy {
-        // the name is the proxy's to resolve
-        Some(proxy) => {
-            if way.route.mx {
-                peer.host = exchanger(way, &peer, report).await?;
-            } else {
-                report.add(Kind::Dns, Instant::now(), Finding::skipped("the proxy resolves the name"));
-            }
-            connect_by(way, proxy, &peer, report).await?
-        }
-        None => {
-            if way.route.mx {
-                peer.host = exchanger(way, &peer, report).await?;
-            }
-            let addresses = name(way, &peer, report).await?;
-            connect(&peer, &addresses, report).await?
-        }
-    };
+    if way.route.mx {
+        peer.host = exchanger(way, &peer, report).await?;
+    }
+    let stream = way.reach.tcp(&peer, report).await?;
     match way.route.security {
         mail_egress_config::Security::StartTls => {
             let (talk, dialogue) = start_tls(way, &peer, stream, report).await?;
@@ -129,55 +107,17 @@ async fn signed_in<S: Octets>(
     }
 }
 
-async fn name(way: &Way<'_>, peer: &Peer, report: &mut Report<'_>) -> Option<Vec<SocketAddr>> {
-    let began = Instant::now();
-    let found = async {
-        let resolver = way.resolver.as_ref().map_err(Fault::clone)?;
-        Deadline::after(NAME_TIME).bound(Reaching::Name, resolver.addresses(peer)).await
-    };
-    report.settle(Kind::Dns, began, found.await.map_err(|fault| of_fault(&fault, peer)), |addresses| {
-        let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-        Finding::ok(match peer.host.parse::<IpAddr>() {
-            Ok(address) => format!("{address} is an address, so there is no name to resolve"),
-            Err(_) => format!("{} is {}", peer.host, shown.join(", ")),
-        })
-    })
-}
-
 /// The MX of the route's domain.
 async fn exchanger(way: &Way<'_>, domain: &Peer, report: &mut Report<'_>) -> Option<String> {
     let began = Instant::now();
     let found = async {
-        let resolver = way.resolver.as_ref().map_err(Fault::clone)?;
+        let resolver = way.reach.resolver.as_ref().map_err(Fault::clone)?;
         relay_of(resolver, &domain.host, Deadline::after(NAME_TIME)).await
     };
     let found = found.await.map_err(|fault| of_fault(&fault, domain));
     report.settle(Kind::Mx, began, found, |host| {
         Finding::ok(format!("Microsoft takes the mail of {} at {host}", domain.host))
     })
-}
-
-async fn connect_by(way: &Way<'_>, proxy: &Proxy, peer: &Peer, report: &mut Report<'_>) -> Option<TcpStream> {
-    let began = Instant::now();
-    let dialling = async {
-        let resolver = way.resolver.as_ref().map_err(Fault::clone)?;
-        connect_through(resolver, peer, Some(proxy), Deadline::after(CONNECT_TIME)).await
-    };
-    let stream = dialling.await.map_err(|fault| of_fault(&fault, peer));
-    report.settle(Kind::Tcp, began, stream, |_| Finding::ok(format!("connected through {proxy}")))
-}
-
-async fn connect(peer: &Peer, addresses: &[SocketAddr], report: &mut Report<'_>) -> Option<TcpStream> {
-    let began = Instant::now();
-    let stream = first_of(addresses, Deadline::after(CONNECT_TIME)).await;
-    report.settle(Kind::Tcp, began, stream.map_err(|fault| of_fault(&fault, peer)), |stream| {
-        let address = stream.peer_addr().map(|address| address.to_string());
-        Finding::ok(format!("connected to {}", address.unwrap_or_else(|_| peer.to_string())))
-    })
-}
-
-fn of_fault(fault: &Fault, peer: &Peer) -> Finding {
-    Finding::failed(&fault.relay(peer))
 }
 
 async fn start_tls(
@@ -203,7 +143,7 @@ async fn start_tls(
 
     let began = Instant::now();
     let secured = match talk.go(&mut dialogue, None).await {
-        Next::Action(Action::StartTls) => secured(way, peer, talk.into_stream()).await,
+        Next::Action(Action::StartTls) => way.reach.secured(peer, talk.into_stream()).await,
         Next::Action(action) => Err(unexpected(action)),
         Next::Reached => Err(out_of_turn()),
     };
@@ -211,7 +151,7 @@ async fn start_tls(
         Ok(()) => Ok(Conversation::new(stream)),
         Err(_) => Err(out_of_turn()),
     });
-    let talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk))?;
+    let talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk.stream()))?;
     Some((talk, dialogue))
 }
 
@@ -222,8 +162,8 @@ async fn implicit_tls(
     report: &mut Report<'_>,
 ) -> Option<(Secured, Dialogue)> {
     let began = Instant::now();
-    let secured = secured(way, peer, stream).await.map(Conversation::new);
-    let mut talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk))?;
+    let secured = way.reach.secured(peer, stream).await.map(Conversation::new);
+    let mut talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk.stream()))?;
 
     let dialogue = Dialogue::new(settings(way, Security::Implicit), now());
     let dialogue = greeted(&mut talk, dialogue, report).await?;
@@ -269,11 +209,6 @@ async fn greeted<S: Octets>(
     Some(dialogue)
 }
 
-async fn secured(way: &Way<'_>, peer: &Peer, stream: TcpStream) -> Result<TlsStream<TcpStream>, Finding> {
-    let deadline = Deadline::after(TIMEOUTS.setup);
-    handshake(stream, Arc::clone(&way.tls), peer, deadline).await.map_err(|fault| of_fault(&fault, peer))
-}
-
 fn greeting<S: Octets>(talk: &Conversation<S>, offers: &Offers) -> Finding {
     Finding::ok(format!("{}; it offers {}", talk.said(Phase::Greeting), offered(offers)))
 }
@@ -297,18 +232,6 @@ fn offered(offers: &Offers) -> String {
         all.push(format!("AUTH {}", mail_egress_diagnosis::words(&offers.mechanisms.join(" "))));
     }
     if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
-}
-
-/// Verified is what is here at all; a certificate that ends soon is worth a word.
-fn tls(peer: &Peer, talk: &Secured) -> Finding {
-    let (_, session) = talk.stream().get_ref();
-    let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
-    let seen = format!("{}; the certificate is verified for {}", version.replace('_', "."), peer.host);
-    let first = session.peer_certificates().and_then(|all| all.first());
-    match first.and_then(|first| Certificate::read(first)) {
-        Some(certificate) => certificate::told(&certificate, &seen, Timestamp::now()),
-        None => Finding::ok(seen),
-    }
 }
 
 async fn log_in<S: Octets>(
@@ -390,9 +313,7 @@ async fn test_message<S: Octets>(
     report: &mut Report<'_>,
 ) -> Option<()> {
     let began = Instant::now();
-    let at = Timestamp::now();
-    let id = format!("{:x}.{:x}.check@{}", at.as_microsecond(), std::process::id(), way.mailbox.domain());
-    let text = text(way.mailbox, to, &id, at);
+    let (id, text) = test(way.mailbox, to, Timestamp::now());
     let sent = sent(way.mailbox, to, text.as_bytes(), talk, dialogue).await;
     let judged = sent.map_err(ended);
     report
@@ -400,6 +321,13 @@ async fn test_message<S: Octets>(
             Finding::ok(format!("the relay took it for {to}, Message-ID <{id}>: {reply}"))
         })
         .map(drop)
+}
+
+/// The test message, behind its Message-ID.
+pub(super) fn test(from: &Address, to: &Address, at: Timestamp) -> (String, String) {
+    let id = format!("{:x}.{:x}.check@{}", at.as_microsecond(), std::process::id(), from.domain());
+    let text = text(from, to, &id, at);
+    (id, text)
 }
 
 /// The whole message, headers first.

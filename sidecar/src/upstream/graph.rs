@@ -142,7 +142,8 @@ impl Unsent {
 }
 
 /// Graph's refusal in the form that the app, the log and the metrics share.
-fn refusal(refused: &Refused) -> Refusal {
+#[must_use]
+pub fn refusal(refused: &Refused) -> Refusal {
     let mut refusal = Refusal::from(refused.diagnosis.clone());
     refusal.by_relay = refused.status != 0;
     refusal.at_authentication = refused.is_of_the_token();

@@ -180,6 +180,48 @@ async fn a_test_message_arrives_with_what_a_message_needs() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_way_to_graph_is_walked_to_tls_and_a_test_message_arrives() -> Result<()> {
+    let (stand, _) = stand().await?;
+    let file = crate::graph::file(&stand, |_| ()).await?;
+    let checked = check(&file, &["--json"]).await?;
+    let json = checked.json()?;
+    ensure!(checked.code == Some(0) && json["ok"] == true, "{json:#}");
+    let steps: Vec<_> = json["steps"].as_array().into_iter().flatten().map(|it| it["step"].clone()).collect();
+    ensure!(
+        steps.len() == STEPS.len() && STEPS.iter().all(|step| steps.contains(&Value::from(*step))),
+        "{steps:?}"
+    );
+    for (step, words) in [
+        ("configuration", "to Microsoft Graph at https://"),
+        ("token", "roles Mail.Send"),
+        ("tls", "mail-egress lab: Graph"),
+    ] {
+        let found = of(&json, step)?;
+        ensure!(
+            found["result"] == "ok" && found["seen"].as_str().is_some_and(|it| it.contains(words)),
+            "{json:#}"
+        );
+    }
+    ensure!(stand.lab.graph().counters().requests == 0, "it asked Graph");
+
+    let asked = ["--json", "--send-test-message-to", "to@example.org"];
+    let checked = check(&file, &asked).await?;
+    ensure!(
+        checked.code == Some(0) && of(&checked.json()?, "test-message")?["result"] == "ok",
+        "{}",
+        checked.text
+    );
+    let messages = stand.lab.graph().messages();
+    ensure!(messages.len() == 1 && messages[0].recipients == ["to@example.org"], "{messages:?}");
+
+    let denied = crate::graph::file(&stand, |claims| claims.roles = vec!["Mail.Read".to_owned()]).await?;
+    let checked = check(&denied, &asked).await?;
+    checked.failed("test-message", "lacks the role Mail.Send")?;
+    ensure!(of(&checked.json()?, "token")?["result"] == "warning", "{}", checked.text);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_name_that_does_not_resolve_fails_at_dns() -> Result<()> {
     let (_stand, file) = stand().await?;
     let file = rerouted(file, |route| route.host = "no-such-name.invalid".to_owned());

@@ -19,7 +19,7 @@ const TO: &str = "to@example.org";
 const MESSAGE: &str = "From: billing@contoso.com\r\nTo: <to@example.org>\r\nMessage-ID: <1@shop>\r\nSubject: x\r\n\r\nHello.\r\n";
 
 /// What the operator would write for a route by the lab's Graph.
-async fn file(stand: &Stand, change: impl FnOnce(&mut Claims)) -> Result<SenderFile> {
+pub(crate) async fn file(stand: &Stand, change: impl FnOnce(&mut Claims)) -> Result<SenderFile> {
     let (entra, graph) = (stand.lab.entra(), stand.lab.graph());
     let mut claims = entra.claims_for(DEFAULT_CLIENT_ID, GRAPH_AUDIENCE)?;
     change(&mut claims);
