@@ -82,7 +82,7 @@ impl TokenClient {
     /// Says why there is no token, how that is mended and when to ask again; the time limits are
     /// errors as well.
     pub async fn request(&self, request: &TokenRequest, now: Timestamp) -> Result<Granted, TokenError> {
-        let TokenRequest { client_id, scope, credential, ca_bundle, .. } = request;
+        let TokenRequest { client_id, credential, ca_bundle, .. } = request;
         let invalid = |error| TokenError::invalid(error, request.endpoint.issuer());
         let target = request.target().map_err(invalid)?;
         let assertion = credential.assertion(client_id, target.url.as_str(), now).map_err(invalid)?;
@@ -94,7 +94,7 @@ impl TokenClient {
             client = client.set_client_secret(ClientSecret::new(secret.to_owned()));
         }
         let client = client.set_token_uri(target.token_url());
-        let scope = Scope::new(scope.clone());
+        let scope = Scope::new(request.asked_scope().into_owned());
         let answered = match credential.refresh_token().map(|token| RefreshToken::new(token.to_owned())) {
             Some(token) => client.exchange_refresh_token(&token).add_scope(scope).request_async(&post).await,
             None => {

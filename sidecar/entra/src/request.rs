@@ -1,5 +1,7 @@
 //! What is asked for: one application, one credential, and the scope that the token is for.
 
+use std::borrow::Cow;
+
 use oauth2::TokenUrl;
 
 use crate::credential::Credential;
@@ -15,7 +17,7 @@ pub struct TokenRequest {
     /// The application's (client) id.
     pub client_id: String,
     /// What the token is for, as `https://outlook.office365.com/.default`: exactly one scope, but with
-    /// a refresh token one to eight, with a space between each two.
+    /// a refresh token one to eight, with a space between each two; `offline_access` is added for Entra.
     pub scope: String,
     /// How the application proves itself.
     pub credential: Credential,
@@ -123,6 +125,23 @@ impl TokenRequest {
                 let (url, peer) = https::base(url).map_err(InvalidRequest::TokenUrl)?;
                 Ok(Target { url, peer, issuer: self.endpoint.issuer() })
             }
+        }
+    }
+}
+
+/// Entra gives a refresh token only to those who ask for this, and so perhaps a successor, too.
+const OFFLINE: &str = "offline_access";
+
+impl TokenRequest {
+    /// The scope as it is sent. To a refresh token of Entra's belongs `offline_access`, without which
+    /// there would have been none; other providers refuse what they do not know.
+    pub(crate) fn asked_scope(&self) -> Cow<'_, str> {
+        let refreshes = matches!(self.credential, Credential::RefreshToken { .. });
+        match self.endpoint.issuer() {
+            Issuer::Entra if refreshes && !self.scope.split(' ').any(|one| one == OFFLINE) => {
+                format!("{} {OFFLINE}", self.scope).into()
+            }
+            Issuer::Entra | Issuer::Other => self.scope.as_str().into(),
         }
     }
 }

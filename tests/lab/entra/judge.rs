@@ -81,7 +81,7 @@ impl TokenRequest {
         }
         let scope = self.scope.as_deref().unwrap_or(&signed_in.asked.scope);
         let (audience, scp) = delegated(app, scope).map_err(refuse)?;
-        let offline = has_offline_access(scope) || matches!(self.grant, Grant::RefreshToken(_));
+        let offline = has_offline_access(scope);
         let personal = self.tenant == CONSUMERS;
         Ok(Granted { app, audience, shown, person: Some(Person { signed_in, scp, offline, personal }) })
     }

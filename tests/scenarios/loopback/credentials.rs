@@ -42,7 +42,8 @@ fn only(lab: &Lab, credential: impl FnOnce(App) -> App) {
 
 fn request(lab: &Lab, tenant: &str, credential: Credential) -> TokenRequest {
     let scope = match credential {
-        Credential::RefreshToken { .. } => DELEGATED,
+        // without offline_access, which the library adds
+        Credential::RefreshToken { .. } => "https://outlook.office.com/SMTP.Send",
         _ => APP_ONLY,
     };
     TokenRequest {

@@ -105,6 +105,26 @@ fn a_refresh_token_may_ask_for_several_scopes() {
 }
 
 #[test]
+fn entra_is_asked_for_a_successor_too_and_nobody_else() {
+    let sent = |change: &dyn Fn(&mut TokenRequest)| {
+        let mut request = request();
+        request.credential = Credential::RefreshToken { token: "0.AX".into(), client_secret: None };
+        request.scope = "https://outlook.office.com/SMTP.Send".to_owned();
+        change(&mut request);
+        request.asked_scope().into_owned()
+    };
+    let with = "https://outlook.office.com/SMTP.Send offline_access";
+    assert_eq!(sent(&|_| ()), with);
+    assert_eq!(sent(&|r| r.scope = with.to_owned()), with);
+    let google = |r: &mut TokenRequest| r.endpoint = Endpoint::Url("https://a.test/token".to_owned());
+    assert_eq!(sent(&google), "https://outlook.office.com/SMTP.Send");
+    assert_eq!(
+        sent(&|r| r.credential = Credential::ClientSecret("s".into())),
+        "https://outlook.office.com/SMTP.Send"
+    );
+}
+
+#[test]
 fn refuses_what_is_no_assertion_and_no_refresh_token_by_its_form() {
     let federated = |text: &str| refusal(|r| r.credential = Credential::Federated { assertion: text.into() });
     assert_eq!(federated("eyJ0.e30.c2ln"), None);
