@@ -121,7 +121,8 @@ pub struct MailRouteStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Accepted`, `Supported`, and their summary `Ready`.
+    /// `Accepted`, `ResolvedRefs`, `Supported`, and their summary `Ready`; `CredentialReady` where the
+    /// relay has a token endpoint of its own.
     #[schemars(schema_with = "crate::schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

@@ -139,8 +139,10 @@ pub struct MailSenderStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Accepted`, `ResolvedRefs`, `TokenReady`, `Supported`, and their summary `Ready`; `Stalled`
-    /// and `Reconciling` for tools that read kstatus.
+    /// `Accepted`, `ResolvedRefs`, `TokenReady`, `Supported`, and their summary `Ready`;
+    /// `FallbackReady` where there is a fallback route, and `LongLivedCredential` where a credential
+    /// that does not end by itself lies in the namespace; `Stalled` and `Reconciling` for tools that
+    /// read kstatus.
     #[schemars(schema_with = "crate::schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

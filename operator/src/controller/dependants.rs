@@ -143,13 +143,28 @@ mod tests {
         EntraApp::new(name, app.spec.clone())
     }
 
+    fn route(name: &str, spec: serde_json::Value) -> MailRoute {
+        MailRoute::new(name, serde_json::from_value(spec).unwrap())
+    }
+
     fn stores() -> Stores {
         let senders = vec![
             sender("shop", "a", "contoso", "exchange-online"),
             sender("shop", "b", "fabrikam", "exchange-online"),
             sender("crm", "c", "contoso", "other"),
+            sender("crm", "d", "news", "services"),
+            sender("crm", "e", "news", "exchange-online"),
+            sender("crm", "f", "", "relay"),
         ];
-        Stores::holding(senders, vec![app("contoso", "one"), app("fabrikam", "two")], vec![], "system")
+        let routes = vec![
+            route("services", json!({"azureCommunicationServices": {"username": "a"}})),
+            route(
+                "relay",
+                json!({"smtpRelay": {"host": "a", "password": {"username": "a", "secretName": "four"}}}),
+            ),
+        ];
+        let apps = vec![app("contoso", "one"), app("fabrikam", "two"), app("news", "five")];
+        Stores::holding_routes(routes, &[], senders, apps, vec![], "system")
     }
 
     fn found(change: &Change) -> String {
@@ -161,7 +176,7 @@ mod tests {
     #[test]
     fn senders_follow_whatever_they_depend_on() {
         for (change, names) in [
-            (Change::Everything, "abc"),
+            (Change::Everything, "abcdef"),
             (Change::Sender(ObjectRef::new("b").within("shop")), "b"),
             (Change::App("contoso".into()), "ac"),
             (Change::Token(Owner::App("fabrikam".into())), "b"),
@@ -170,7 +185,10 @@ mod tests {
             (Change::Credential("one".into()), "ac"),
             (Change::Credential("three".into()), ""),
             (Change::Namespace("shop".into()), "ab"),
-            (Change::Policy("any".into()), ""),
+            (Change::Credential("four".into()), "f"),
+            (Change::Policy("any".into()), "f"),
+            // whose app's secret is a password, as long as nobody gets tokens by it
+            (Change::Sender(ObjectRef::new("e").within("crm")), "de"),
         ] {
             assert_eq!(found(&change), names, "{change:?}");
         }

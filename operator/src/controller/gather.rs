@@ -96,3 +96,93 @@ fn other_user(sender: &MailSender, app: &EntraApp, stores: &Stores) -> Option<St
         named
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{ByteString, api::core::v1::Secret};
+    use mail_egress_crds::names::LABEL_CREDENTIAL;
+    use serde_json::json;
+
+    use super::{super::fixtures, *};
+    use crate::credential::Lookup;
+
+    fn named(mut sender: MailSender, namespace: &str, name: &str) -> MailSender {
+        sender.metadata.namespace = Some(namespace.to_owned());
+        sender.metadata.name = Some(name.to_owned());
+        sender
+    }
+
+    fn route(name: &str, spec: serde_json::Value) -> MailRoute {
+        MailRoute::new(name, serde_json::from_value(spec).unwrap())
+    }
+
+    fn secret(name: &str) -> Secret {
+        let mut secret = Secret::default();
+        secret.metadata.name = Some(name.into());
+        secret.metadata.namespace = Some("system".into());
+        secret.metadata.labels = Some([(LABEL_CREDENTIAL.to_owned(), "true".to_owned())].into());
+        secret.data = Some([("password".to_owned(), ByteString(b"s3cr3t".to_vec()))].into());
+        secret
+    }
+
+    /// What is gathered for a sender by Azure Communication Services, beside another of the same app.
+    fn beside(other: MailSender) -> References {
+        let Named::Found(app) = fixtures::app(json!({})) else { panic!("a fixture is found") };
+        let own = fixtures::sender(json!({"route": "services"}));
+        let routes = vec![
+            route("services", json!({"azureCommunicationServices": {"username": "a"}})),
+            route("exchange-online", json!({"exchangeOnline": {}})),
+        ];
+        let senders = vec![own.clone(), other];
+        let apps = vec![app.as_ref().clone()];
+        let stores = Stores::holding_routes(
+            routes,
+            &["shop", "crm"],
+            senders,
+            apps,
+            vec![secret("contoso")],
+            "system",
+        );
+        gather(&own, &stores).unwrap()
+    }
+
+    #[test]
+    fn an_apps_secret_is_looked_up_where_it_is_the_password_and_who_else_uses_it() {
+        let others = beside(named(fixtures::sender(json!({})), "shop", "other"));
+        assert!(matches!(others.credentials.lookup("contoso"), Lookup::Found(_)));
+        assert_eq!(others.token_user.as_deref(), Some("shop/other"));
+        let too = beside(named(fixtures::sender(json!({"route": "services"})), "shop", "other"));
+        assert_eq!(too.token_user, None, "by the same route");
+        let denied = beside(named(fixtures::sender(json!({})), "crm", "other"));
+        assert_eq!(denied.token_user, None, "the app does not admit it");
+    }
+
+    #[test]
+    fn a_sender_that_falls_back_to_a_token_uses_it_itself() {
+        let own = fixtures::sender(json!({"route": "services", "fallbackRoute": "exchange-online"}));
+        assert_eq!(beside(own).token_user.as_deref(), Some("shop/billing itself"));
+    }
+
+    #[test]
+    fn the_secrets_of_both_routes_are_looked_up_and_no_others() {
+        let relay = |name: &str| {
+            route(
+                name,
+                json!({"smtpRelay": {"host": "a", "password": {"username": "a", "secretName": name}}}),
+            )
+        };
+        let sender = fixtures::sender(json!({"route": "one", "fallbackRoute": "two", "entraApp": null}));
+        let secrets = vec![secret("one"), secret("two"), secret("three")];
+        let stores = Stores::holding_routes(
+            vec![relay("one"), relay("two")],
+            &["shop"],
+            vec![],
+            vec![],
+            secrets,
+            "system",
+        );
+        let gathered = gather(&sender, &stores).unwrap();
+        assert_eq!(format!("{:?}", gathered.credentials), r#"["one", "two"]"#);
+        assert!(gather(&named(sender, "unheard-of", "billing"), &stores).is_none());
+    }
+}

@@ -104,8 +104,27 @@ impl Stores {
         secrets: Vec<Secret>,
         namespace: &str,
     ) -> Self {
-        use kube::runtime::watcher::Event::Apply;
+        Self::holding_routes(vec![], &[], senders, apps, secrets, namespace)
+    }
+
+    /// The same with routes, and with namespaces that bear no labels.
+    #[cfg(test)]
+    pub(crate) fn holding_routes(
+        routes: Vec<MailRoute>,
+        namespaces: &[&str],
+        senders: Vec<MailSender>,
+        apps: Vec<EntraApp>,
+        secrets: Vec<Secret>,
+        namespace: &str,
+    ) -> Self {
+        use kube::{api::ObjectMeta, runtime::watcher::Event::Apply};
         let (stores, mut writers) = Self::new(namespace);
+        routes.into_iter().for_each(|route| writers.routes.apply_watcher_event(&Apply(route)));
+        for name in namespaces {
+            let metadata = ObjectMeta { name: Some((*name).to_owned()), ..ObjectMeta::default() };
+            let namespace = PartialObjectMeta { metadata, ..PartialObjectMeta::default() };
+            writers.namespaces.apply_watcher_event(&Apply(namespace));
+        }
         senders.into_iter().for_each(|sender| writers.senders.apply_watcher_event(&Apply(sender)));
         apps.into_iter().for_each(|app| writers.apps.apply_watcher_event(&Apply(app)));
         for secret in secrets {

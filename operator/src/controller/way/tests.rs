@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::OnceLock};
 
-use mail_egress_config::{Token, TokenSource, parse};
+use mail_egress_config::{Fallback, Token, TokenSource, parse};
 use mail_egress_crds::MailPolicy;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -137,6 +137,24 @@ fn a_workloads_sidecar_is_told_where_it_gets_its_token() {
     let workload = json!({"credential": {"federated": {"subject": "Workload"}}, "tenant": "contoso.com"});
     let written = written(&json!({"graph": {}}), |r| r.app = Some(fixtures::app(workload)));
     is_golden("workload", &written);
+}
+
+#[test]
+fn the_fallback_route_stands_beside_the_first() {
+    let mut references = fixtures::references();
+    references.route = fixtures::route(json!({"graph": {}}));
+    references.fallback = Some(fixtures::route(json!({"exchangeOnline": {}})));
+    let sender = fixtures::sender(json!({"fallbackRoute": "large"}));
+    let validated = validate(&sender, &references, fixtures::now()).result.unwrap();
+    let token = |value: &str| Token {
+        value: SecretString::from(value),
+        expires_at: "2026-11-23T12:00:00Z".parse().unwrap(),
+    };
+    let route = validated.fallback().unwrap().route.clone();
+    let mut sending = fixtures::sending(&validated, Some(token("of-graph")));
+    sending.fallback = Some(Fallback { route, token: Some(token("of-exchange")) });
+    let file = file(&sender, &Orders::Send(sending.into()));
+    is_golden("with-fallback", &mail_egress_config::write(&file).unwrap());
 }
 
 #[test]
