@@ -1,6 +1,7 @@
 //! What proves an EntraApp, against an Entra that checks it: a certificate, the operator's own
 //! Kubernetes token, and a refresh token; each refusal is explained in the conditions.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,11 +12,12 @@ use mail_egress_tests::eventually::eventually;
 use mail_egress_tests::installation::{self, OPERATOR_NAMESPACE};
 use mail_egress_tests::kubectl::condition;
 use mail_egress_tests::lab::{
-    App, ClientCertificate, DEFAULT_MAILBOX, DEFAULT_TENANT, FederatedCredential, IssuerKey, Lab, LabOptions,
-    application_certificate,
+    App, ClientCertificate, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT,
+    FederatedCredential, IssuerKey, Lab, LabOptions, application_certificate,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::Bed;
 use crate::operators::Operator;
@@ -39,7 +41,8 @@ pub(crate) async fn every_kind_is_taken_and_each_refusal_explained(bed: &Bed) ->
 
     certificate(bed, &lab, soon).await.context("by certificate")?;
     own_token(bed, &lab).await.context("by the operator's own token")?;
-    refresh_token(bed, &lab).await.context("by refresh token")
+    refresh_token(bed, &lab).await.context("by refresh token")?;
+    relays_own(bed, &lab).await.context("by a token of a relay's own provider")
 }
 
 /// A successor is tried while the token of the one before goes on.
@@ -85,10 +88,10 @@ async fn own_token(bed: &Bed, lab: &Lab) -> Result<()> {
 /// The newest is kept beside the person's own Secret, which may be written again and changes nothing.
 async fn refresh_token(bed: &Bed, lab: &Lab) -> Result<()> {
     lab.administer(|directory| directory.apps.push(App::new(BY_REFRESH_TOKEN).for_people()));
-    let sign_in = || lab.entra().sign_in(BY_REFRESH_TOKEN, DEFAULT_TENANT, DEFAULT_MAILBOX);
-    let first = sign_in();
-    let written = secret("refresh-token", &json!({"refreshToken": first.expose_secret()}));
-    apply(bed, &written).await?;
+    sign_in(bed, lab).await?;
+    let found = bed.kubectl.object(&["secret", "refresh-token", "-n", SYSTEM]).await?;
+    let first = found["data"]["refreshToken"].as_str().context("the command has written no token")?;
+    let first = String::from_utf8(STANDARD.decode(first)?)?;
     sends(
         bed,
         lab,
@@ -100,14 +103,67 @@ async fn refresh_token(bed: &Bed, lab: &Lab) -> Result<()> {
     let kept = eventually("the newest is kept", PATIENCE, async || kept(bed).await).await?;
     let newest = lab.entra().newest_refresh_token(DEFAULT_MAILBOX).context("none was given")?;
     ensure!(kept["value"] == newest.expose_secret(), "another one is kept");
-    ensure!(kept["value"] != first.expose_secret(), "the first one is kept");
-    apply(bed, &written).await?;
+    ensure!(kept["value"] != first, "the first one is kept");
+    apply(bed, &secret("refresh-token", &json!({"refreshToken": first}))).await?;
 
-    let another = sign_in();
+    let another = lab.entra().sign_in(BY_REFRESH_TOKEN, DEFAULT_TENANT, DEFAULT_MAILBOX);
     lab.entra().revoke_refresh_tokens(DEFAULT_MAILBOX);
     apply(bed, &secret("refresh-token", &json!({"refreshToken": another.expose_secret()}))).await?;
     app_says(bed, "refresh-token", "False", "RefreshTokenDead", "AADSTS50173").await?;
     sender_says(bed, "refresh-token", "TokenReady", "True", "RenewalFailing", "AADSTS50173").await
+}
+
+/// As a person does it: by the command, with a code, into the cluster of the person's own kubeconfig.
+async fn sign_in(bed: &Bed, lab: &Lab) -> Result<()> {
+    lab.entra().ask_for_interval(1);
+    let folder = tempfile::tempdir()?;
+    let (kubeconfig, ca) = (folder.path().join("kubeconfig"), folder.path().join("ca.pem"));
+    std::fs::write(&kubeconfig, bed.kubeconfig_by(bed.api_server()?)?)?;
+    std::fs::write(&ca, lab.entra().ca_pem())?;
+    let command = Command::new(bed.programs.operator())
+        .args(["login", "--apply", "--secret-name=refresh-token", "--tenant", DEFAULT_TENANT])
+        .args(["--client-id", BY_REFRESH_TOKEN, "--login-url", &lab.entra().url_by_ip(), "--ca-file"])
+        .arg(&ca)
+        .env("KUBECONFIG", &kubeconfig)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("the command cannot be started")?;
+    let code = lab.entra().wait_for_code(PATIENCE).await?;
+    lab.entra().approve(&code, DEFAULT_MAILBOX)?;
+    let output = tokio::time::timeout(PATIENCE, command.wait_with_output()).await??;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && output.stdout.is_empty(), "it ended with {}: {said}", output.status);
+    ensure!(said.contains(&code), "it did not show the code: {said}");
+    let newest = lab.entra().newest_refresh_token(DEFAULT_MAILBOX).context("none was given")?;
+    ensure!(!said.contains(newest.expose_secret()), "it showed the token");
+    Ok(())
+}
+
+/// A route without an EntraApp, whose relay has a token endpoint of its own.
+async fn relays_own(bed: &Bed, lab: &Lab) -> Result<()> {
+    let route = |secret: &str| {
+        json!({
+            "smtpRelay": {"host": "mta.lab.test", "xoauth2": {
+                "tokenURL": format!("{}/{DEFAULT_TENANT}/oauth2/v2.0/token", lab.entra().url_by_ip()),
+                "caBundle": lab.entra().ca_pem(), "clientID": DEFAULT_CLIENT_ID,
+                "scope": "https://outlook.office365.com/.default",
+                "clientSecret": {"secretName": "relay", "key": secret},
+            }},
+            "allowedNamespaces": [{"namespaces": [SENDERS]}],
+        })
+    };
+    apply(bed, &secret("relay", &json!({"right": DEFAULT_SECRET, "wrong": "guessed"}))).await?;
+    apply(bed, &object("MailRoute", "relay", None, &route("wrong"))).await?;
+    let sender = json!({"mailbox": DEFAULT_MAILBOX, "route": "relay"});
+    apply(bed, &object("MailSender", "relay", Some(SENDERS), &sender)).await?;
+    let of = ["mailroute", "relay"];
+    says(bed, &of, "CredentialReady", ("False", "InvalidClient", "AADSTS7000215")).await?;
+    apply(bed, &object("MailRoute", "relay", None, &route("right"))).await?;
+    sender_says(bed, "relay", "TokenReady", "True", "TokenReady", "").await?;
+    says(bed, &of, "CredentialReady", ("True", "CredentialReady", "")).await
 }
 
 /// What lies in the operator's Secret with the newest refresh token.
