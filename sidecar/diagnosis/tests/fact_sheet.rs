@@ -79,6 +79,7 @@ fn what_entra_answers_by_status_and_error() {
         (400, Some("authorization_pending"), "SignInPending", Transient, BackOff),
         (400, Some("slow_down"), "SignInPending", Transient, BackOff),
         (400, Some("authorization_declined"), "SignInNotDone", Mendable, WhenMended),
+        (400, Some("access_denied"), "SignInNotDone", Mendable, WhenMended),
         (400, Some("bad_verification_code"), "SignInNotDone", Mendable, WhenMended),
         (400, Some("expired_token"), "SignInNotDone", Mendable, WhenMended),
         (418, Some("novel"), "UnexpectedTokenResponse", Mendable, BackOff),

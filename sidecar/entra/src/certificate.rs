@@ -132,6 +132,8 @@ fn field(input: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, CertifiedIssuer, DnType, KeyPair, date_time_ymd};
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
 
     use super::*;
 
@@ -156,6 +158,15 @@ mod tests {
             };
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn an_rsa_key_has_its_length_read() {
+        let read = |der: &[u8]| Certificate::read(der).unwrap().rsa_bits;
+        let key = KeyPair::from_pem(include_str!("../tests/keys/rsa.pem")).unwrap();
+        assert_eq!(read(CertificateParams::default().self_signed(&key).unwrap().der()), Some(2048));
+        let short = include_str!("../tests/keys/short.crt");
+        assert_eq!(read(&CertificateDer::from_pem_slice(short.as_bytes()).unwrap()), Some(1024));
     }
 
     #[test]

@@ -111,6 +111,7 @@ fn row(code: u32, about: &About<'_>) -> (&'static str, String) {
         70000 => ("invalid_grant", "The provided value for the input parameter 'refresh_token' is not valid.".to_owned()),
         7000012 => ("invalid_grant", "The grant was obtained for a different tenant.".to_owned()),
         70016 => ("authorization_pending", "OAuth 2.0 device flow error. Authorization is pending. Continue polling.".to_owned()),
+        // its number is not known for certain; clients go by the error
         65004 => ("authorization_declined", "User declined to consent to access the app.".to_owned()),
         70018 => ("bad_verification_code", "The device code is not known.".to_owned()),
         70020 => ("expired_token", "The provided value for the input parameter 'device_code' is not valid. This device code has expired.".to_owned()),
