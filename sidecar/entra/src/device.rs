@@ -25,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::answer::{Grant, Refusal};
 use crate::client::{Client, TokenClient, Unanswered, explain};
-use crate::error::TokenError;
+use crate::error::{Retry, TokenError};
 use crate::fault::Fault;
 use crate::request::{self, Issuer, Target, are_scopes, is_client_id, sized};
 use crate::token::Granted;
@@ -72,15 +72,15 @@ pub struct DeviceLogin {
 }
 
 impl DeviceLogin {
-    /// How long to wait before the next [`TokenClient::poll`]; it grows when Entra asks for it, and
-    /// after each failure that may pass.
+    /// How long to wait before the next [`TokenClient::poll`], 1 s to 1 h; it grows when Entra asks for
+    /// it, and after each failure that may pass.
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
     fn slower(&mut self, by: Duration) {
-        self.interval = (self.interval + by).min(INTERVAL.1);
+        self.interval = (self.interval + by).min(INTERVAL.1).max(self.interval);
     }
 }
 
@@ -174,6 +174,9 @@ impl TokenClient {
         let error = explain(error, &post, &target, &[code], now);
         if error.diagnosis.class == Class::Transient {
             login.slower(login.interval); // RFC 8628 section 3.5: twice as long after a lost connection
+        }
+        if let Retry::After(wait) = error.retry {
+            login.interval = login.interval.max(wait);
         }
         Err(error)
     }

@@ -68,6 +68,11 @@ async fn waits_for_as_long_as_nobody_has_signed_in_and_slower_when_told_so() {
     assert_eq!(login.interval(), Duration::from_secs(10));
     let busy = poll(&mut login, http("503 Service Unavailable", "", "")).await.unwrap_err();
     assert_eq!((busy.diagnosis.reason, login.interval()), ("EntraUnavailable", Duration::from_secs(20)));
+    let throttled = http("429 Too Many Requests", "Retry-After: 120\r\n", "");
+    assert_eq!(poll(&mut login, throttled).await.unwrap_err().diagnosis.reason, "EntraThrottled");
+    assert_eq!(login.interval(), Duration::from_secs(120));
+    assert!(poll(&mut login, refusal("slow_down")).await.unwrap().is_none());
+    assert_eq!(login.interval(), Duration::from_secs(120));
 }
 
 #[tokio::test]
