@@ -10,6 +10,7 @@ use crate::{
     allowed::{Admission, AllowedNamespace},
     honoured::paths_of_set,
     limits::Limits,
+    secret::ClientCertificate,
 };
 
 pub use self::{exchange::*, relay::*};
@@ -122,7 +123,7 @@ pub struct MailRouteStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Accepted`, `ResolvedRefs`, `Supported`, and their summary `Ready`; `CredentialReady` where the
-    /// relay has a token endpoint of its own.
+    /// relay has a token endpoint of its own, or knows us by a certificate.
     #[schemars(schema_with = "crate::schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -189,6 +190,19 @@ impl MailRouteSpec {
         .flatten();
         let way = ways.next()?;
         ways.next().is_none().then_some(way)
+    }
+
+    /// The certificate by which the route's server knows us, where there is one.
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        match self.way()? {
+            Way::Connector(connector) => connector.client_certificate.as_ref(),
+            Way::SmtpRelay(relay) => relay.client_certificate.as_ref(),
+            Way::ExchangeOnline(_)
+            | Way::Graph(_)
+            | Way::HighVolumeEmail(_)
+            | Way::AzureCommunicationServices(_)
+            | Way::DirectSend(_) => None,
+        }
     }
 
     /// Judges whether a namespace of that name and with those labels may use the route for that

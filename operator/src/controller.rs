@@ -20,6 +20,7 @@ mod drive;
 #[cfg(test)]
 mod fixtures;
 mod gather;
+mod life;
 mod policy;
 mod route;
 mod sender;

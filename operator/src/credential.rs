@@ -3,9 +3,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use mail_egress_crds::names;
 use mail_egress_diagnosis::{Diagnosis, local, reason};
+use mail_egress_entra::certificate::Certificate;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use secrecy::SecretString;
 
 /// What was found under the name of a credential Secret, in the operator's namespace.
@@ -106,6 +110,20 @@ pub fn pem(lookup: Lookup<'_>, name: &str, namespace: &str) -> Result<(String, S
     Ok((chain, key))
 }
 
+/// When what a Secret holds ends: as its certificate says, or as whoever made the Secret does by an
+/// annotation, whichever is sooner.
+#[must_use]
+pub fn end(lookup: Lookup<'_>) -> Option<Timestamp> {
+    let Lookup::Found(secret) = lookup else { return None };
+    let told = secret.annotations().get(names::ANNOTATION_EXPIRES_AT).and_then(|end| end.parse().ok());
+    let read = value(secret, CERTIFICATE_KEY)
+        .ok()
+        .and_then(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok())
+        .and_then(|der| Certificate::read(&der))
+        .map(|certificate| certificate.expires_at);
+    told.into_iter().chain(read).min()
+}
+
 /// Under which keys a Secret of the type `kubernetes.io/tls` has its two parts.
 const CERTIFICATE_KEY: &str = "tls.crt";
 const PRIVATE_KEY_KEY: &str = "tls.key";
@@ -184,6 +202,22 @@ mod tests {
             assert!(!sentence.contains("s3cr3t"), "{sentence}");
             assert!(!format!("{credentials:?}").contains("s3cr3t"));
         }
+    }
+
+    #[test]
+    fn the_sooner_end_counts() {
+        let mut params = rcgen::CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(2027, 1, 1);
+        let pem = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        let mut whole = secret(&[("tls.crt", pem.as_bytes())]);
+        let ends = |secret: &Secret| end(Lookup::Found(secret)).map(|end| end.to_string());
+        assert_eq!(ends(&whole).as_deref(), Some("2027-01-01T00:00:00Z"));
+        let annotation = |end: &str| [(names::ANNOTATION_EXPIRES_AT.to_owned(), end.to_owned())].into();
+        whole.metadata.annotations = Some(annotation("2026-12-01T00:00:00Z"));
+        assert_eq!(ends(&whole).as_deref(), Some("2026-12-01T00:00:00Z"));
+        whole.metadata.annotations = Some(annotation("soon"));
+        assert_eq!(ends(&whole).as_deref(), Some("2027-01-01T00:00:00Z"));
+        assert_eq!(ends(&secret(&[("clientSecret", b"a")])), None);
     }
 
     #[test]

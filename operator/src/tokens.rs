@@ -28,8 +28,8 @@ use mail_egress_entra::schedule::Next;
 use tokio::sync::Notify;
 
 use crate::watches::{Change, Changes, Stores};
-pub use credential::{end_of, is_of_workloads, relay_login, secret_name, want_from, want_of_relay};
 use credential::{has_refresh_token, is_of_use};
+pub use credential::{is_of_workloads, relay_login, secret_name, want_from, want_of_relay};
 pub use entry::{Entry, Held, Standing, Want};
 pub use key::{Fingerprint, Key, Owner};
 pub use own::Account;

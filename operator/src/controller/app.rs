@@ -1,8 +1,6 @@
 //! EntraApp: its status.
 
-mod life;
-
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
@@ -11,22 +9,20 @@ use mail_egress_crds::{EntraApp, EntraAppSpec, names::condition};
 use mail_egress_diagnosis::{Class, Diagnosis, local, reason};
 use mail_egress_entra::tls;
 
-use self::life::Life;
 use super::{
     Context, ReconcileError,
     condition::{Finding, Status, progress},
     dependants,
     drive::drive,
+    life::{LOOK_AT_ENDS, Life},
     status::report,
     validate::honoured,
 };
 use crate::{
-    tokens::{Key, Owner, Standing, end_of, is_of_workloads, secret_name, want_from},
+    credential::end,
+    tokens::{Key, Owner, Standing, is_of_workloads, secret_name, want_from},
     watches::{Change, Changes},
 };
-
-/// A credential's end is looked at so often, so that it is said in time.
-const LOOK_AT_ENDS: Duration = Duration::from_secs(3600);
 
 /// EntraApps at one time.
 const WORKERS: u16 = 4;
@@ -52,7 +48,7 @@ async fn reconcile(app: Arc<EntraApp>, context: Arc<Context>) -> Result<Action, 
         (context.tokens.standing(&key, &today, now), today.request.err())
     });
     let standing = worse(one, other);
-    let end = context.stores.credential(secret_name(spec).unwrap_or_default(), |lookup| end_of(spec, lookup));
+    let end = context.stores.credential(secret_name(spec).unwrap_or_default(), end);
     let findings = judge(spec, &name, unusable, standing.as_ref(), Life { end, now });
     report(&context, app.as_ref(), &findings).await?;
     Ok(end.map_or_else(Action::await_change, |_| Action::requeue(LOOK_AT_ENDS)))

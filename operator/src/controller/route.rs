@@ -15,12 +15,13 @@ use super::{
     dependants,
     drive::drive,
     gather::credentials_of,
+    life::{LOOK_AT_ENDS, Life},
     status::report,
     validate::honoured,
     way::judge_route,
 };
 use crate::{
-    credential::Credentials,
+    credential::{Credentials, end},
     tokens::{Key, Owner, relay_login, want_of_relay},
     watches::{Change, Changes},
 };
@@ -40,14 +41,16 @@ pub(super) async fn run(context: Arc<Context>, changes: &Changes) {
 
 async fn reconcile(route: Arc<MailRoute>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let credentials = credentials_of(&[&route], &context.stores);
+    let now = Timestamp::now();
     let login = relay_login(&route.spec).map(|login| {
         let key = Key { owner: Owner::Route(route.name_any()), scope: login.scope.clone() };
         let today = want_of_relay(login, &context.stores);
-        let standing = context.tokens.standing(&key, &today, Timestamp::now());
+        let standing = context.tokens.standing(&key, &today, now);
         credential(today.request.err(), standing.as_ref())
     });
-    report(&context, route.as_ref(), &judge(&route, &credentials, login)).await?;
-    Ok(Action::await_change())
+    let end = route.spec.client_certificate().and_then(|it| end(credentials.lookup(&it.secret_name)));
+    report(&context, route.as_ref(), &judge(&route, &credentials, login, Life { end, now })).await?;
+    Ok(end.map_or_else(Action::await_change, |_| Action::requeue(LOOK_AT_ENDS)))
 }
 
 /// All findings, the summary first. `login` is what is found about the login by a token of the
@@ -56,9 +59,14 @@ fn judge(
     route: &MailRoute,
     credentials: &Credentials,
     login: Option<(Finding, Option<Diagnosis>)>,
+    life: Life,
 ) -> Vec<Finding> {
     let judged = judge_route(route, credentials);
-    let (login, login_trouble) = login.unzip();
+    let shown = route.spec.client_certificate().filter(|_| judged.is_ok());
+    let shown =
+        shown.map(|_| Finding::yes(condition::CREDENTIAL_READY, "the client certificate can be shown"));
+    let (login, login_trouble) = login.or(shown.map(|shown| (shown, None))).unzip();
+    let login = login.map(|login| life.tell(login));
     let trouble = judged
         .as_ref()
         .err()
@@ -88,13 +96,15 @@ fn judge(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::fixtures, *};
 
     fn lines(spec: serde_json::Value) -> Vec<String> {
         let route = MailRoute::new("way-out", serde_json::from_value(spec).unwrap());
-        let found = judge(&route, &Credentials::new("mail-egress-system"), None);
+        let found = judge(&route, &Credentials::new("mail-egress-system"), None, UNTOLD);
         found.iter().map(|f| format!("{}={} {}", f.type_, f.status.as_str(), f.reason)).collect()
     }
+
+    const UNTOLD: Life = Life { end: None, now: Timestamp::UNIX_EPOCH };
 
     const ALL_WELL: [&str; 4] = [
         "Ready=True Ready",
@@ -150,9 +160,25 @@ mod tests {
         }}});
         let route = MailRoute::new("gmail", serde_json::from_value(route).unwrap());
         let missing = mail_egress_diagnosis::local(mail_egress_diagnosis::reason::CREDENTIAL_NOT_FOUND);
-        let found = judge(&route, &Credentials::default(), Some(credential(Some(missing), None)));
+        let found = judge(&route, &Credentials::default(), Some(credential(Some(missing), None)), UNTOLD);
         let summary = (found[0].status.as_str(), found[0].reason);
         assert_eq!(summary, ("False", "CredentialNotFound"));
         assert_eq!((found[4].type_, found[4].status.as_str()), ("CredentialReady", "False"));
+    }
+
+    #[test]
+    fn a_client_certificates_end_is_told_of_the_route() {
+        let route = serde_json::json!({"connector": {
+            "host": "contoso-com.mail.protection.outlook.com", "clientCertificate": {"secretName": "pair"},
+        }});
+        let route = MailRoute::new("connector", serde_json::from_value(route).unwrap());
+        let mut credentials = Credentials::new("mail-egress-system");
+        let pair = rcgen::generate_simple_self_signed(vec!["contoso.com".to_owned()]).unwrap();
+        let (chain, key) = (pair.cert.pem(), pair.signing_key.serialize_pem());
+        fixtures::secret(&mut credentials, "pair", &[("tls.crt", &chain), ("tls.key", &key)]);
+        let life = Life { end: Some("2026-12-01T00:00:00Z".parse().unwrap()), now: fixtures::now() };
+        let found = judge(&route, &credentials, None, life);
+        assert_eq!((found[0].status.as_str(), found[4].type_), ("True", "CredentialReady"));
+        assert_eq!((found[4].status.as_str(), found[4].reason), ("True", "CredentialEndsSoon"));
     }
 }

@@ -12,8 +12,9 @@ use prometheus::{
 
 use crate::{
     authority::Serving,
+    credential::end,
     leader::Leadership,
-    tokens::{end_of, secret_name},
+    tokens::{Owner, secret_name},
     watches::Stores,
 };
 
@@ -77,7 +78,7 @@ impl Gauges {
             )?,
             credential_expiry: gauge(
                 "mail_egress_credential_expiry_timestamp_seconds",
-                "When the credential of an EntraApp ends, as its certificate or its Secret's annotation says, in seconds since the epoch.",
+                "When the credential of an EntraApp, or the client certificate of a MailRoute (mailroute/NAME), ends, as its certificate or its Secret's annotation says, in seconds since the epoch.",
                 &["app"],
             )?,
             unreadable: gauge(
@@ -120,8 +121,7 @@ impl Gauges {
         for app in stores.apps.state() {
             let conditions = app.status.as_ref().map_or(&[][..], |status| &status.conditions);
             conditions_of(&self.app_condition, &app.name_any(), conditions);
-            let end = secret_name(&app.spec)
-                .and_then(|name| stores.credential(name, |lookup| end_of(&app.spec, lookup)));
+            let end = secret_name(&app.spec).and_then(|name| stores.credential(name, end));
             if let Some(end) = end {
                 add(&self.credential_expiry, &[&app.name_any()], end.as_duration().as_secs_f64());
             }
@@ -129,6 +129,11 @@ impl Gauges {
         for route in stores.routes.state() {
             let conditions = route.status.as_ref().map_or(&[][..], |status| &status.conditions);
             conditions_of(&self.route_condition, &route.name_any(), conditions);
+            let certificate = route.spec.client_certificate();
+            if let Some(end) = certificate.and_then(|it| stores.credential(&it.secret_name, end)) {
+                let owner = Owner::Route(route.name_any()).to_string();
+                add(&self.credential_expiry, &[&owner], end.as_duration().as_secs_f64());
+            }
         }
         for policy in stores.policies.state() {
             let conditions = policy.status.as_ref().map_or(&[][..], |status| &status.conditions);

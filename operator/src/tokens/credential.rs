@@ -1,16 +1,13 @@
 //! From an EntraApp, or a relay's own token endpoint, and their Secrets to the token request, or to
 //! the reason why there is none.
 
-use jiff::Timestamp;
-use kube::ResourceExt;
 use mail_egress_crds::{
     EntraAppSpec, MailRouteSpec,
     entra_app::{self, CredentialSource, FederatedSubject},
     mail_route::RelayXoauth2,
-    names,
 };
 use mail_egress_diagnosis::{Diagnosis, local, reason};
-use mail_egress_entra::{Endpoint, SignatureAlgorithm, SigningCertificate};
+use mail_egress_entra::{Endpoint, SignatureAlgorithm};
 
 use super::{
     Key, Owner, Want, key,
@@ -30,27 +27,6 @@ pub fn secret_name(app: &EntraAppSpec) -> Option<&str> {
         CredentialSource::RefreshToken(token) => Some(&token.secret_name),
         CredentialSource::Federated(_) => None,
     }
-}
-
-/// When an app's credential ends: as its certificate says, or as whoever made its Secret does,
-/// whichever is sooner.
-#[must_use]
-pub fn end_of(app: &EntraAppSpec, lookup: Lookup<'_>) -> Option<Timestamp> {
-    let Lookup::Found(secret) = lookup else { return None };
-    let told = secret.annotations().get(names::ANNOTATION_EXPIRES_AT).and_then(|end| end.parse().ok());
-    let read = match app.credential.source() {
-        Some(CredentialSource::Certificate(named)) => pem(lookup, &named.secret_name, "")
-            .ok()
-            .and_then(|(chain, key)| SigningCertificate::read(&chain, &key).ok())
-            .map(|certificate| certificate.expires_at()),
-        Some(
-            CredentialSource::ClientSecret(_)
-            | CredentialSource::Federated(_)
-            | CredentialSource::RefreshToken(_),
-        )
-        | None => None,
-    };
-    told.into_iter().chain(read).min()
 }
 
 /// The XOAUTH2 login of a relay, where the route has one.

@@ -1,8 +1,13 @@
 //! A credential's end, told a month ahead.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::controller::condition::{Finding, Status};
+use super::condition::{Finding, Status};
+
+/// How often an end that is known is looked at, so that it is told in time.
+pub(super) const LOOK_AT_ENDS: Duration = Duration::from_secs(3600);
 
 /// Told so long before.
 const AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
