@@ -23,7 +23,7 @@ use crate::client::Client;
 use crate::eventually::eventually;
 use crate::free_port::free_port;
 use crate::lab::program::RouteKind;
-use crate::lab::{self, Lab, LabOptions};
+use crate::lab::{self, Form, Lab, LabOptions};
 use crate::programs::Programs;
 
 /// The scope of tokens for Exchange Online.
@@ -206,7 +206,12 @@ impl Stand {
     /// When Entra gives no token, or no certificate can be made.
     pub async fn file_for(&self, kind: RouteKind) -> Result<SenderFile> {
         let (route, file) = (kind.to(&self.lab)?, self.file().await?);
-        let token = file.token.filter(|_| route.uses_token());
+        let claims = self.lab.entra().claims_for(lab::DEFAULT_CLIENT_ID, kind.audience())?;
+        let token = Token {
+            value: self.lab.entra().mint(&claims, Form::Jwt)?,
+            expires_at: Timestamp::from_second(claims.exp)?,
+        };
+        let token = route.uses_token().then_some(token);
         Ok(SenderFile { route: Some(route), token, ..file })
     }
 

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::route::{Parts, RouteKind};
+use super::route::{Parts, RouteKind, authority};
 
 /// What the objects are made of.
 #[derive(Debug)]
@@ -43,8 +43,7 @@ spec:
 
 fn entra_app(objects: &Objects<'_>) -> String {
     let Objects { parts, entra_port, tenant, client_id, .. } = objects;
-    let host = &parts.host;
-    let url_host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    let authority = authority(&parts.host, *entra_port);
     let mailboxes = objects.mailboxes.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(", ");
     // it is to be seen: a person copies it
     let data = format!("  clientSecret: {:?}\n", parts.secret.expose_secret());
@@ -58,7 +57,7 @@ spec:
   tenant: {tenant:?}
   clientID: {client_id:?}
   endpoint:
-    loginURL: https://{url_host}:{entra_port}
+    loginURL: https://{authority}
     caBundle: |
 {entra_ca}
   credential:
@@ -115,6 +114,8 @@ mod tests {
             host: "::1".to_owned(),
             port: 5870,
             ca: pem.to_owned(),
+            graph: "https://[::1]:8444".to_owned(),
+            graph_ca: pem.to_owned(),
             domains: vec!["b.c".to_owned()],
             mailbox: "a@b.c".to_owned(),
             secret: "quoted \"~: secret".into(),

@@ -9,7 +9,7 @@ use mail_egress_config::SenderRef;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::objects::Objects;
-use super::route::{CERTIFICATE_NAME, Parts, RouteKind};
+use super::route::{CERTIFICATE_NAME, Parts, RouteKind, authority};
 use super::sender_file::Sender;
 use crate::lab::{
     App, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, FaultOrder, Lab, LabOptions,
@@ -146,6 +146,8 @@ impl Options {
             host: self.advertised(),
             port: lab.exchange().address().port(),
             ca: lab.exchange().ca_pem().to_owned(),
+            graph: format!("https://{}", authority(&self.advertised(), lab.graph().address().port())),
+            graph_ca: lab.graph().ca_pem().to_owned(),
             domains: self.domains(),
             mailbox: self.mailboxes.first().cloned().unwrap_or_default(),
             secret: self.secret.clone(),

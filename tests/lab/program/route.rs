@@ -5,10 +5,13 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use clap::ValueEnum;
-use mail_egress_config::{ClientCertificate, Login, Route, Security, SmtpRoute};
+use mail_egress_config::{ClientCertificate, GraphRoute, LargeMessages, Login, Route, Security, SmtpRoute};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::lab::{App, DEFAULT_MAILBOX, DEFAULT_SECRET, InboundConnector, Kind, Lab, LabOptions, Limits};
+use crate::lab::{
+    App, DEFAULT_MAILBOX, DEFAULT_SECRET, EXCHANGE_AUDIENCE, GRAPH_AUDIENCE, InboundConnector, Kind, Lab,
+    LabOptions, Limits,
+};
 
 /// The user name for Azure Communication Services.
 pub(super) const USERNAME: &str = "billing-system";
@@ -21,6 +24,8 @@ pub enum RouteKind {
     /// Exchange Online by SMTP, with a token.
     #[default]
     ExchangeOnline,
+    /// Microsoft Graph, with a token.
+    Graph,
     /// High Volume Email, with a token: internal recipients only.
     HighVolumeEmail,
     /// Azure Communication Services: the client secret is the password.
@@ -41,6 +46,9 @@ pub(super) struct Parts {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) ca: String,
+    /// Graph's URL.
+    pub(super) graph: String,
+    pub(super) graph_ca: String,
     /// The tenant's own.
     pub(super) domains: Vec<String>,
     pub(super) mailbox: String,
@@ -54,7 +62,7 @@ impl RouteKind {
     /// Furnishes the lab with what the route needs; `limits` says whether the server keeps any.
     pub fn furnish(self, options: &mut LabOptions, secret: &SecretString, limits: bool) {
         options.kind = match self {
-            Self::ExchangeOnline | Self::SmtpRelay => Kind::Submission,
+            Self::ExchangeOnline | Self::Graph | Self::SmtpRelay => Kind::Submission,
             Self::HighVolumeEmail => Kind::HighVolumeEmail,
             Self::AzureCommunicationServices => Kind::AzureCommunicationServices,
             Self::Connector | Self::DirectSend => Kind::MailProtection,
@@ -86,13 +94,26 @@ impl RouteKind {
                     mailbox.password = Some(secret.clone());
                 }
             }
-            Self::ExchangeOnline | Self::DirectSend | Self::SmtpRelayPlaintext => {}
+            Self::ExchangeOnline | Self::Graph | Self::DirectSend | Self::SmtpRelayPlaintext => {}
         }
     }
 
     /// Whether its senders name an EntraApp.
     pub(super) fn uses_entra_app(self) -> bool {
-        matches!(self, Self::ExchangeOnline | Self::HighVolumeEmail | Self::AzureCommunicationServices)
+        match self {
+            Self::ExchangeOnline | Self::Graph | Self::HighVolumeEmail | Self::AzureCommunicationServices => {
+                true
+            }
+            Self::Connector | Self::DirectSend | Self::SmtpRelay | Self::SmtpRelayPlaintext => false,
+        }
+    }
+
+    /// The resource that its token is for, where it uses one.
+    pub(crate) fn audience(self) -> &'static str {
+        match self {
+            Self::Graph => GRAPH_AUDIENCE,
+            _ => EXCHANGE_AUDIENCE,
+        }
     }
 
     /// Whether it reaches the tenant's own recipients only.
@@ -103,9 +124,13 @@ impl RouteKind {
     /// The `spec` of its MailRoute.
     pub(super) fn spec(self, parts: &Parts) -> String {
         let Parts { host, port, mailbox, .. } = parts;
+        if self == Self::Graph {
+            let ca = parts.graph_ca.lines().map(|line| format!("      {line}\n")).collect::<String>();
+            return format!("  graph:\n    baseURL: {}\n    caBundle: |\n{ca}", parts.graph);
+        }
         let ca = parts.ca.lines().map(|line| format!("      {line}\n")).collect::<String>();
         let (field, credential) = match self {
-            Self::ExchangeOnline => ("exchangeOnline", String::new()),
+            Self::ExchangeOnline | Self::Graph => ("exchangeOnline", String::new()),
             Self::HighVolumeEmail => ("highVolumeEmail", String::new()),
             Self::AzureCommunicationServices => {
                 ("azureCommunicationServices", format!("    username: {USERNAME}\n"))
@@ -150,6 +175,7 @@ impl RouteKind {
             }
             Self::SmtpRelay => Some(("Opaque", format!("  password: {:?}\n", parts.secret.expose_secret()))),
             Self::ExchangeOnline
+            | Self::Graph
             | Self::HighVolumeEmail
             | Self::AzureCommunicationServices
             | Self::DirectSend
@@ -166,6 +192,8 @@ impl RouteKind {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: lab.exchange().address().port(),
             ca: lab.exchange().ca_pem().to_owned(),
+            graph: lab.graph().url_by_ip(),
+            graph_ca: lab.graph().ca_pem().to_owned(),
             domains: lab.directory().organization.accepted_domains,
             mailbox: DEFAULT_MAILBOX.to_owned(),
             secret: DEFAULT_SECRET.into(),
@@ -195,6 +223,14 @@ impl RouteKind {
         };
         match self {
             Self::ExchangeOnline => Route::ExchangeOnline(relay),
+            Self::Graph => Route::Graph(GraphRoute {
+                name: "lab".to_owned(),
+                base_url: parts.graph.clone(),
+                ca_bundle: Some(parts.graph_ca.clone()),
+                max_message_bytes: self.max_message_bytes(),
+                large_messages: LargeMessages::Refuse,
+                proxy: None,
+            }),
             Self::HighVolumeEmail => Route::HighVolumeEmail(relay),
             Self::AzureCommunicationServices => {
                 Route::AzureCommunicationServices(SmtpRoute { login: password(USERNAME), ..relay })
@@ -217,6 +253,11 @@ impl RouteKind {
             }),
         }
     }
+}
+
+/// Host and port as a URL has them.
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl fmt::Display for RouteKind {

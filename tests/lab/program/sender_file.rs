@@ -26,7 +26,7 @@ pub(super) struct Sender {
 
 /// Writes the file with a new token, in one step for who reads it; tells how long the token lasts.
 pub(super) fn write(lab: &Lab, sender: &Sender, folder: &Path) -> anyhow::Result<Duration> {
-    let claims = lab.entra().claims(&sender.client_id)?;
+    let claims = lab.entra().claims_for(&sender.client_id, sender.kind.audience())?;
     let route = sender.kind.route(&sender.parts);
     let token = Token {
         value: lab.entra().mint(&claims, Form::Jwt)?,

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
-use mail_egress_config::{CertificateFiles, EntraSource, Route, SignatureAlgorithm, TokenSource};
+use mail_egress_config::{CertificateFiles, EntraSource, Route, SenderFile, SignatureAlgorithm, TokenSource};
 use mail_egress_tests::eventually::eventually;
+use mail_egress_tests::lab::program::RouteKind;
 use mail_egress_tests::lab::{
     App, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, DEFAULT_SECRET, DEFAULT_TENANT, Kind, Lab, LabOptions, Shown,
     TokenIssuer, application_certificate,
@@ -17,7 +18,12 @@ use mail_egress_tests::lab::{
 use mail_egress_tests::stand::{Setting, Stand};
 use secrecy::ExposeSecret;
 
-use super::{INSIDE, Way, accepted, file};
+use super::{INSIDE, Way, accepted, file, message};
+
+const APP_ONLY: &str = "https://outlook.office365.com/.default";
+const DELEGATED: &str = "https://outlook.office.com/SMTP.Send offline_access";
+const GRAPH_APP_ONLY: &str = "https://graph.microsoft.com/.default";
+const GRAPH_DELEGATED: &str = "https://graph.microsoft.com/Mail.Send offline_access";
 
 const EXCHANGE_ONLINE: Way = |_, smtp| Ok(Route::ExchangeOnline(smtp));
 const HIGH_VOLUME_EMAIL: Way = |_, smtp| Ok(Route::HighVolumeEmail(smtp));
@@ -25,11 +31,37 @@ const HIGH_VOLUME_EMAIL: Way = |_, smtp| Ok(Route::HighVolumeEmail(smtp));
 /// Sends one message by this route; the token is got by `shown`, which is all that the app has.
 async fn sends(kind: Kind, way: Way, shown: Shown) -> Result<()> {
     let stand = Stand::set(Setting { lab: LabOptions::of(kind), ..Setting::default() }).await?;
-    let mut file = file(&stand, way).await?;
+    let file = file(&stand, way).await?;
+    with_token(&stand, file, shown, APP_ONLY, DELEGATED).await?;
+    accepted(&stand, INSIDE).await.map(drop)
+}
+
+/// The same by Graph.
+async fn sends_by_graph(shown: Shown) -> Result<()> {
+    let stand = Stand::without_file().await?;
+    let file = stand.file_for(RouteKind::Graph).await?;
+    with_token(&stand, file, shown, GRAPH_APP_ONLY, GRAPH_DELEGATED).await?;
+    let answer = stand.client().await?.send(DEFAULT_MAILBOX, &[INSIDE], &message()).await?;
+    ensure!(answer.code == 250, "{answer:?}\n{}", stand.log());
+    let arrived = stand.lab.graph().messages();
+    ensure!(arrived.len() == 1 && arrived[0].content.ends_with(&message()), "{} arrived", arrived.len());
+    Ok(())
+}
+
+/// Has the sidecar ask for its own token, once, with the scope for an app or for a user.
+async fn with_token(
+    stand: &Stand,
+    mut file: SenderFile,
+    shown: Shown,
+    app_only: &str,
+    delegated: &str,
+) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let before = stand.lab.entra().requests().len();
     file.token = None;
-    file.token_source = Some(TokenSource::Entra(source(&stand.lab, shown, folder.path())?));
+    let scope = if shown == Shown::RefreshToken { delegated } else { app_only };
+    let source = EntraSource { scope: scope.to_owned(), ..source(&stand.lab, shown, folder.path())? };
+    file.token_source = Some(TokenSource::Entra(source));
     stand.configure(&file)?;
     eventually("there is a token", Duration::from_secs(20), async || {
         let series = "mail_egress_token_requests_total{reason=\"\",result=\"success\"}";
@@ -37,7 +69,6 @@ async fn sends(kind: Kind, way: Way, shown: Shown) -> Result<()> {
         Ok(())
     })
     .await?;
-    accepted(&stand, INSIDE).await?;
     let requests = stand.lab.entra().requests().split_off(before);
     ensure!(requests.len() == 1 && requests[0].shown == Some(shown), "{requests:?}");
     Ok(())
@@ -52,8 +83,9 @@ fn source(lab: &Lab, shown: Shown, folder: &Path) -> Result<EntraSource> {
     };
     let of_app = |change: &dyn Fn(App) -> App| {
         lab.administer(|directory| {
-            let roles = directory.apps[0].exchange_roles.clone();
-            directory.apps[0] = App { exchange_roles: roles, ..change(App::new(DEFAULT_CLIENT_ID)) };
+            let App { exchange_roles, graph_roles, .. } = directory.apps[0].clone();
+            let app = change(App::new(DEFAULT_CLIENT_ID));
+            directory.apps[0] = App { exchange_roles, graph_roles, ..app };
         });
     };
     let mut source = EntraSource {
@@ -81,7 +113,6 @@ fn source(lab: &Lab, shown: Shown, folder: &Path) -> Result<EntraSource> {
         Shown::RefreshToken => {
             of_app(&App::for_people);
             let token = lab.entra().sign_in(DEFAULT_CLIENT_ID, DEFAULT_TENANT, DEFAULT_MAILBOX);
-            source.scope = "https://outlook.office.com/SMTP.Send offline_access".to_owned();
             source.refresh_token_file = Some(written("token", token.expose_secret())?);
         }
         _ => source.client_secret_file = Some(written("secret", DEFAULT_SECRET)?),
@@ -107,6 +138,26 @@ async fn exchange_online_by_federated_token() -> Result<()> {
 #[tokio::test]
 async fn exchange_online_by_refresh_token() -> Result<()> {
     sends(Kind::Submission, EXCHANGE_ONLINE, Shown::RefreshToken).await
+}
+
+#[tokio::test]
+async fn graph_by_client_secret() -> Result<()> {
+    sends_by_graph(Shown::Secret).await
+}
+
+#[tokio::test]
+async fn graph_by_certificate() -> Result<()> {
+    sends_by_graph(Shown::Certificate).await
+}
+
+#[tokio::test]
+async fn graph_by_federated_token() -> Result<()> {
+    sends_by_graph(Shown::Federated).await
+}
+
+#[tokio::test]
+async fn graph_by_refresh_token() -> Result<()> {
+    sends_by_graph(Shown::RefreshToken).await
 }
 
 #[tokio::test]
