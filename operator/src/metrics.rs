@@ -63,7 +63,7 @@ impl Metrics {
         let inner = Inner {
             token_requests: counter(
                 "mail_egress_token_requests_total",
-                "Token requests to Entra, by app, scope and result; the reason of a failure is that of the conditions.",
+                "Token requests, by app (mailroute/NAME for a relay's own), scope and result; the reason of a failure is that of the conditions.",
                 &["app", "scope", "result", "reason"],
             )?,
             token_expiry: register(

@@ -1,4 +1,5 @@
-//! Tokens: one for each app (or relay with a token endpoint of its own) and scope, asked for once, kept across restarts, renewed by expiry.
+//! Tokens: one for each app (or relay with a token endpoint of its own) and scope, asked for once,
+//! kept across restarts, renewed by expiry.
 //!
 //! [`Tokens`] answers at once what a sender can do now ([`Tokens::want`]); [`Tokens::run`] asks
 //! Entra in the background and announces what changed. What is decided lies in
@@ -27,7 +28,6 @@ use mail_egress_entra::TokenClient;
 use mail_egress_entra::schedule::Next;
 use tokio::sync::Notify;
 
-use crate::watches::{Change, Changes, Stores};
 use credential::{has_refresh_token, is_of_use};
 pub use credential::{is_of_workloads, relay_login, secret_name, want_from, want_of_relay};
 pub use entry::{Entry, Held, Standing, Want};
@@ -36,6 +36,8 @@ pub use own::Account;
 pub use request::{Proof, Request};
 use rotated::Rotated;
 pub use run::Surroundings;
+
+use crate::watches::{Change, Changes, Stores};
 
 /// The tokens of the leader.
 pub struct Tokens {

@@ -66,7 +66,8 @@ fn beside(sender: &ObjectRef<MailSender>, stores: &Stores) -> Vec<ObjectRef<Mail
 }
 
 fn logs_in_by_password(route: &MailRoute) -> bool {
-    matches!(route.spec.way(), Some(Way::SmtpRelay(relay)) if relay.password.is_some())
+    carries_app_secret(route)
+        || matches!(route.spec.way(), Some(Way::SmtpRelay(relay)) if relay.password.is_some())
 }
 
 /// The EntraApps that depend on what has changed.
@@ -186,7 +187,7 @@ mod tests {
             (Change::Credential("three".into()), ""),
             (Change::Namespace("shop".into()), "ab"),
             (Change::Credential("four".into()), "f"),
-            (Change::Policy("any".into()), "f"),
+            (Change::Policy("any".into()), "df"),
             // whose app's secret is a password, as long as nobody gets tokens by it
             (Change::Sender(ObjectRef::new("e").within("crm")), "de"),
         ] {

@@ -1,5 +1,6 @@
 //! From a MailRoute's one way out to the route in the sidecar's file, and what it needs besides: pure.
 
+mod basic;
 mod communication_services;
 mod connector;
 mod direct_send;
@@ -112,7 +113,7 @@ impl Exit {
 
 /// Judges a sender's way out.
 pub(super) fn judge(case: Case<'_>) -> Result<Exit, Refusal> {
-    match case.route.spec.way() {
+    let exit = match case.route.spec.way() {
         Some(Way::ExchangeOnline(exchange)) => exchange::online(case, exchange),
         Some(Way::HighVolumeEmail(volume)) => exchange::high_volume(case, volume),
         Some(Way::Graph(graph)) => graph::judge(case, graph),
@@ -121,7 +122,8 @@ pub(super) fn judge(case: Case<'_>) -> Result<Exit, Refusal> {
         Some(Way::DirectSend(direct)) => direct_send::judge(case, direct),
         Some(Way::SmtpRelay(relay)) => relay::judge(case, relay),
         None => Err(Refusal::unsupported(not_supported(case.route))),
-    }
+    }?;
+    basic::judge(case, exit)
 }
 
 /// Judges a route by itself, without a sender: where mail goes, or what is wrong with the route or with

@@ -1,29 +1,22 @@
 //! Any other relay: by password, by a token of its own provider, by certificate, or by nothing.
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use mail_egress_config::{Login, Route, Security, SmtpRoute};
 use mail_egress_crds::{
     MailRoute,
-    mail_policy::PolicyRule,
     mail_route::{RelayPassword, RelayTls, SmtpRelay},
 };
-use mail_egress_diagnosis::{local, reason};
 
 use super::{Case, Exit, LongLived, Need, Refusal, connector, smtp};
 use crate::credential::Credentials;
 
 pub(super) fn judge(case: Case<'_>, relay: &SmtpRelay) -> Result<Exit, Refusal> {
-    let until = match &relay.password {
-        Some(_) if is_exchange_online(&relay.host()) => Some(excepted(case, &relay.host())?),
-        Some(_) | None => None,
-    };
     let (smtp, long_lived) = route(case.route, relay, &case.references.credentials)?;
     let need = match &relay.xoauth2 {
         Some(_) => Need::OfRelay(case.route.clone()),
         None => Need::Nothing,
     };
-    Ok(Exit { long_lived, until, ..Exit::new(Route::SmtpRelay(smtp), need) })
+    Ok(Exit { long_lived, ..Exit::new(Route::SmtpRelay(smtp), need) })
 }
 
 pub(super) fn route(
@@ -83,32 +76,4 @@ fn both(one: Option<LongLived>, other: Option<LongLived>) -> Option<LongLived> {
         }
         (one, other) => one.or(other),
     }
-}
-
-/// Whether the host is one of Exchange Online's: there a password is a way out that ends (fact sheet 0).
-fn is_exchange_online(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let domains = ["office365.com", "office365.us", "outlook.com", "partner.outlook.cn", "mx.microsoft"];
-    domains
-        .iter()
-        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-}
-
-/// Until when an exception lets this sender log in to Exchange Online by a password.
-fn excepted(case: Case<'_>, host: &str) -> Result<Timestamp, Refusal> {
-    let namespace = case.sender.namespace().unwrap_or_default();
-    let (name, labels) = (case.sender.name_any(), &case.references.namespace_labels);
-    let granted = case.references.policies.iter().filter_map(|policy| {
-        let rule = PolicyRule::ExchangeOnlineBasic;
-        policy.spec.exception(rule, &namespace, labels, &name, case.now)
-    });
-    granted.map(|exception| exception.until.0).max().ok_or_else(|| {
-        Refusal::not_accepted(
-            local(reason::EXCHANGE_ONLINE_BASIC)
-                .with_cause(&format!(
-                    "the MailRoute {} logs in to {host} by a password, which Microsoft is ending, and no exception of a MailPolicy that has not ended allows it to this sender",
-                    case.route.name_any()
-                )),
-        )
-    })
 }

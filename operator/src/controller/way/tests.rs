@@ -235,6 +235,9 @@ fn a_password_for_exchange_online_needs_an_exception_that_has_not_ended() {
         assert_eq!(refusal(&basic(host), |_| {}), "ExchangeOnlineBasic", "{host}");
     }
     assert_eq!(refusal(&basic("smtp.notoffice365.com"), |_| {}), "may send");
+    let by_another_kind =
+        json!({"azureCommunicationServices": {"host": "smtp.office365.com", "username": "a"}});
+    assert_eq!(refusal(&by_another_kind, |_| {}), "ExchangeOnlineBasic");
     let policy = |until: &str| {
         let spec = json!({"namespaceSelector": {}, "exceptions": [{
             "name": "scanner", "reason": "it speaks nothing else", "until": until, "rules": ["ExchangeOnlineBasic"],
