@@ -157,7 +157,8 @@ fn missing(path: &Path, sender: Option<&SenderRef>) -> Diagnosis {
 }
 
 fn described(loaded: &Loaded, route: &Route, args: &CheckArgs) -> Finding {
-    let roots = if route.ca_bundle().is_some() { "its caBundle" } else { "the public roots" };
+    let trusted =
+        if route.ca_bundle().is_some() { ", trusting its caBundle" } else { ", trusting the public roots" };
     let token = match &loaded.file.token_source {
         Some(TokenSource::Entra(source)) => format!("asked of {}", source.login_url),
         None => "in the file".to_owned(),
@@ -174,12 +175,12 @@ fn described(loaded: &Loaded, route: &Route, args: &CheckArgs) -> Finding {
                 Login::Password { username, .. } => format!("; login {username} by password"),
                 Login::None => String::new(),
             };
-            (format!("{}:{} by {security}", relay.host, relay.port), login)
+            let trusted = if relay.security == Security::Plaintext { "" } else { trusted };
+            (format!("{}:{} by {security}{trusted}", relay.host, relay.port), login)
         }
-        Err(graph) => (format!("Microsoft Graph at {}", graph.base_url), format!("; token {token}")),
+        Err(graph) => (format!("Microsoft Graph at {}{trusted}", graph.base_url), format!("; token {token}")),
     };
-    let seen =
-        format!("mailbox {}; route {} to {place}, trusting {roots}{login}", loaded.mailbox, route.name());
+    let seen = format!("mailbox {}; route {} to {place}{login}", loaded.mailbox, route.name());
     let file = &loaded.file.sender;
     match &args.sender {
         Some(asked) if asked != file => Finding::warning(
