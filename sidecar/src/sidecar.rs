@@ -87,10 +87,10 @@ impl Sidecar {
             login: args.auth_dir.clone().map(Login::new),
             current,
             metrics: Arc::clone(&metrics),
-            store,
+            store: store.clone(),
             gate: Gate::new(Limits::EXCHANGE_ONLINE),
             queue,
-            upstream: Upstream::new(resolver.clone(), metrics, drain.clone()),
+            upstream: Upstream::new(resolver.clone(), store, metrics, drain.clone()),
             drain,
             ids: QueueIds::default(),
         });

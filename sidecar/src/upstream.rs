@@ -9,6 +9,7 @@
 
 mod accepted;
 mod connection;
+mod draft;
 pub mod gate;
 mod graph;
 mod judge;
@@ -34,6 +35,7 @@ pub use graph::refusal as refused_by_graph;
 pub use judge::{judge, troubled};
 
 use crate::drain::Drain;
+use crate::message::body::Store;
 use crate::message::outgoing::Outgoing;
 use crate::message::refusal::Refusal;
 use crate::metrics::Metrics;
@@ -56,6 +58,8 @@ pub struct Upstream {
     resolver: Result<Resolver, Fault>,
     /// Those of the environment, for HTTPS alone.
     proxies: Arc<Proxies>,
+    /// Where a message finds room that must be taken apart.
+    store: Store,
     pool: Pool,
     metrics: Arc<Metrics>,
     drain: Drain,
@@ -81,6 +85,9 @@ pub enum Trouble {
     /// The message cannot be read from where it is held: no dot is written.
     #[error("the message cannot be read again: {0}")]
     Unread(#[source] std::io::Error),
+    /// There is no memory to take the message apart.
+    #[error("a draft of {0} octets takes twice as much in memory")]
+    NoRoom(u64),
     /// Where Graph is said to be is no place.
     #[error("baseURL of the route {0}")]
     BaseUrl(&'static str),
@@ -113,6 +120,8 @@ pub enum Handed {
     Undotted(Box<Undotted>),
     /// Only the last octets of a request to Graph are missing.
     Unsent(Box<graph::Unsent>),
+    /// Only the sending of a draft is missing.
+    Drafted(Box<draft::Drafted>),
 }
 
 /// A connection on which only the final dot is missing. Dropped, it sends nothing.
@@ -126,9 +135,9 @@ pub struct Undotted {
 impl Upstream {
     /// Nothing is dialled yet. Without a resolver, every attempt to dial says why there is none.
     #[must_use]
-    pub fn new(resolver: Result<Resolver, Fault>, metrics: Arc<Metrics>, drain: Drain) -> Self {
+    pub fn new(resolver: Result<Resolver, Fault>, store: Store, metrics: Arc<Metrics>, drain: Drain) -> Self {
         let (proxies, pool) = (Arc::new(Proxies::of_environment()), Pool::new(Arc::clone(&metrics)));
-        Self { resolver, proxies, pool, metrics, drain }
+        Self { resolver, proxies, store, pool, metrics, drain }
     }
 
     /// Looks after the warm connections until the drain begins: closes those that have waited long
@@ -261,7 +270,7 @@ impl Handed {
     pub fn can_be_taken_back(&self) -> bool {
         match self {
             Self::Over(_) | Self::Refused(_) => false,
-            Self::Undotted(_) | Self::Unsent(_) => true,
+            Self::Undotted(_) | Self::Unsent(_) | Self::Drafted(_) => true,
         }
     }
 
@@ -272,6 +281,7 @@ impl Handed {
         let Undotted { mut carrier, place, pool } = match self {
             Self::Over(attempt) => return judge(Ok(attempt)).map(Accepted::by_relay),
             Self::Refused(refusal) => return Err(*refusal),
+            Self::Drafted(drafted) => return drafted.conclude(times).await,
             Self::Unsent(unsent) => return unsent.conclude(times).await,
             Self::Undotted(undotted) => *undotted,
         };
@@ -314,6 +324,7 @@ fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
             Trouble::Slow
             | Trouble::Ending
             | Trouble::Unread(_)
+            | Trouble::NoRoom(_)
             | Trouble::BaseUrl(_)
             | Trouble::OutOfTurn(_),
         ) => false,

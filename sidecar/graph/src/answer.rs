@@ -106,6 +106,11 @@ impl Refused {
         Self { diagnosis, status: 0, retry_after: None }
     }
 
+    /// Whether it is not known what became of the message.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.diagnosis.class == Class::Uncertain
+    }
+
     /// Whether it is the token that was not believed, or does not suffice.
     #[must_use]
     pub fn is_of_the_token(&self) -> bool {

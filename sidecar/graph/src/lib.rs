@@ -15,12 +15,14 @@
 
 mod answer;
 mod base64;
+mod draft;
 mod endpoint;
 mod recipients;
 mod send;
 mod unfit;
 
 pub use answer::{Accepted, Refused};
+pub use draft::{Dial, Draft, Plan, prepare};
 pub use endpoint::{Endpoint, Sender};
 pub use recipients::bcc;
 pub use send::{Ended, Sending, Unsent};

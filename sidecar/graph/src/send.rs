@@ -24,10 +24,10 @@ use crate::{Endpoint, Sender};
 /// Octets of base64 that are written at a time.
 const BLOCK: usize = 16 * 1024;
 /// Longest body of an answer that is read; an error of Graph's has less than 1 KiB.
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// From the last octet of the request to the head of the answer. Graph's own gateways give up earlier
 /// and say 504; who gives up before them knows less.
-const ANSWER_TIME: Duration = Duration::from_secs(5 * 60);
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(5 * 60);
 /// For the body of an answer, which only explains its status.
 const EXPLANATION_TIME: Duration = Duration::from_secs(10);
 
@@ -232,7 +232,7 @@ async fn ended(answered: hyper::Result<Response<Incoming>>, token: &SecretString
     }
 }
 
-async fn judged(
+pub(crate) async fn judged(
     response: Response<Incoming>,
     whole: bool,
     token: &SecretString,

@@ -24,6 +24,9 @@ pub enum Unfit {
     /// It is signed with a Bcc, to which nothing is added.
     #[error("the message is signed and has a Bcc header that names not all")]
     SignedBcc,
+    /// Too large for one request, and a draft would break it in this way.
+    #[error("a draft would break the message: {0}")]
+    NotRebuilt(String),
     /// Larger than [`MOST_OCTETS`].
     #[error("the message has {0} octets")]
     TooLarge(u64),
@@ -45,6 +48,7 @@ impl Unfit {
             Self::NotMeant(_) => local(reason::HEADER_RECIPIENT_NOT_MEANT),
             Self::Unclear(denied) => denied.diagnosis(),
             Self::Resent => local(reason::RESENT_NOT_CARRIED),
+            Self::NotRebuilt(what) => local(reason::NOT_REBUILT).with_words(what),
             Self::SignedBcc => local(reason::SIGNED_BCC_NOT_EXTENDED),
             Self::TooLarge(octets) => local(reason::MESSAGE_TOO_LARGE_FOR_GRAPH)
                 .with_words(&format!("{octets} octets, and one request carries {MOST_OCTETS}")),
@@ -57,7 +61,7 @@ impl Unfit {
         match self {
             Self::NotMeant(address) => Some(address),
             Self::Unclear(denied) => denied.whom(),
-            Self::Resent | Self::SignedBcc | Self::TooLarge(_) => None,
+            Self::Resent | Self::SignedBcc | Self::NotRebuilt(_) | Self::TooLarge(_) => None,
         }
     }
 }

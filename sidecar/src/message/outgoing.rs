@@ -137,6 +137,19 @@ impl<'a> Outgoing<'a> {
         Ok(mail_egress_graph::bcc(&header, &to))
     }
 
+    /// All of it in memory, with `first` before it.
+    pub async fn whole(&self, first: &str) -> io::Result<Vec<u8>> {
+        let octets = usize::try_from(self.octets()).map_err(io::Error::other)?;
+        let mut whole = Vec::with_capacity(first.len() + octets);
+        whole.extend_from_slice(first.as_bytes());
+        whole.extend_from_slice(&self.head);
+        let mut rest = self.rest();
+        while let Some(piece) = rest.next().await? {
+            whole.extend_from_slice(piece);
+        }
+        Ok(whole)
+    }
+
     /// What goes out behind them.
     #[must_use]
     pub fn rest(&self) -> Reader<'_> {

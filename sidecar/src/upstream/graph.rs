@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_egress_config::GraphRoute;
-use mail_egress_entra::dial::{Deadline, connect_through, handshake};
+use mail_egress_entra::dial::{Deadline, Proxies, Proxy, Resolver, connect_through, handshake};
 use mail_egress_entra::fault::{Fault, Peer};
 use mail_egress_entra::https;
-use mail_egress_graph::{Ended, Endpoint, Refused, Sender, Sending};
+use mail_egress_graph::{Dial, Ended, Endpoint, Refused, Sender, Sending, fits};
 use mail_egress_smtp::OutOfTurn;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
@@ -47,8 +48,24 @@ impl Upstream {
         let token = cleared.token().ok_or(OutOfTurn)?.value.clone();
         let sender = Sender { mailbox: cleared.mailbox().to_string(), token };
         let mut drain = self.drain.clone();
+        if fits(outgoing.octets() + cleared.bcc().len() as u64).is_err() {
+            let drafting = self.draft((cleared, &endpoint, &sender), outgoing, place, times);
+            return tokio::select! {
+                handed = drafting => handed,
+                () = drain.over() => Err(Trouble::Ending),
+            };
+        }
         let handing = async {
-            let (stream, open) = self.reach(cleared, endpoint.peer(), times).await?;
+            let of_peer = |fault| Trouble::Fault { peer: endpoint.peer().clone(), fault };
+            let dialler = self.dialler(cleared);
+            let began = Instant::now();
+            let stream = dialler.connect(endpoint.peer()).await.map_err(of_peer)?;
+            times.connect = began.elapsed();
+            let open = Open::count(&self.metrics);
+            let began = Instant::now();
+            let stream = dialler.secure(stream, endpoint.peer()).await;
+            times.login = began.elapsed();
+            let stream = stream.map_err(of_peer)?;
             let began = Instant::now();
             let sent = send(stream, (&endpoint, &sender), cleared.bcc(), outgoing).await;
             times.transfer = began.elapsed();
@@ -58,11 +75,7 @@ impl Upstream {
                     Ok(Handed::Unsent(Box::new(Unsent { request, place, open, drain })))
                 }
                 Err(Cut::Unread(error)) => Err(Trouble::Unread(error)),
-                Err(Cut::Ended(Ended::Refused(refused))) => Ok(Handed::Refused(Box::new(refusal(&refused)))),
-                Err(Cut::Ended(Ended::Fault(fault))) => {
-                    Err(Trouble::Fault { peer: endpoint.peer().clone(), fault })
-                }
-                Err(Cut::Ended(Ended::Length)) => Err(OutOfTurn.into()),
+                Err(Cut::Ended(ended)) => over(ended, &endpoint),
             }
         };
         tokio::select! {
@@ -71,31 +84,57 @@ impl Upstream {
         }
     }
 
-    /// A connection whose peer has proved that it is Graph.
-    async fn reach(
-        &self,
-        cleared: &Clearance,
-        peer: &Peer,
-        times: &mut Times,
-    ) -> Result<(TlsStream<TcpStream>, Open), Trouble> {
-        let of_peer = |fault| Trouble::Fault { peer: peer.clone(), fault };
-        let began = Instant::now();
-        let dialling = async {
-            let resolver = self.resolver.as_ref().map_err(Fault::clone)?;
-            let proxy = match cleared.proxy() {
-                Some(proxy) => Some(proxy),
-                None => self.proxies.proxy_for(peer)?,
-            };
-            connect_through(resolver, peer, proxy, Deadline::after(CONNECT_TIME)).await
+    /// How Graph is dialled.
+    pub(super) fn dialler(&self, cleared: &Clearance) -> Dialler {
+        Dialler {
+            resolver: self.resolver.clone(),
+            proxies: Arc::clone(&self.proxies),
+            proxy: cleared.proxy().cloned(),
+            tls: Arc::new(https::alone(cleared.tls().as_ref().clone())),
+        }
+    }
+}
+
+/// Dials Graph, and whom it sends us to.
+#[derive(Debug, Clone)]
+pub(super) struct Dialler {
+    resolver: Result<Resolver, Fault>,
+    proxies: Arc<Proxies>,
+    /// The one that the route names, in place of the environment's.
+    proxy: Option<Proxy>,
+    tls: Arc<ClientConfig>,
+}
+
+impl Dialler {
+    async fn connect(&self, peer: &Peer) -> Result<TcpStream, Fault> {
+        let resolver = self.resolver.as_ref().map_err(Fault::clone)?;
+        let proxy = match &self.proxy {
+            Some(proxy) => Some(proxy),
+            None => self.proxies.proxy_for(peer)?,
         };
-        let stream = dialling.await.map_err(of_peer)?;
-        times.connect = began.elapsed();
-        let open = Open::count(&self.metrics);
-        let began = Instant::now();
-        let tls = Arc::new(https::alone(cleared.tls().as_ref().clone()));
-        let stream = handshake(stream, tls, peer, Deadline::after(TLS_TIME)).await;
-        times.login = began.elapsed();
-        Ok((stream.map_err(of_peer)?, open))
+        connect_through(resolver, peer, proxy, Deadline::after(CONNECT_TIME)).await
+    }
+
+    async fn secure(&self, stream: TcpStream, peer: &Peer) -> Result<TlsStream<TcpStream>, Fault> {
+        handshake(stream, Arc::clone(&self.tls), peer, Deadline::after(TLS_TIME)).await
+    }
+}
+
+impl Dial for Dialler {
+    type Stream = TlsStream<TcpStream>;
+
+    async fn dial(&self, peer: &Peer) -> Result<TlsStream<TcpStream>, Fault> {
+        let stream = self.connect(peer).await?;
+        self.secure(stream, peer).await
+    }
+}
+
+/// What has come of a message that ended before its last octets.
+pub(super) fn over(ended: Ended, endpoint: &Endpoint) -> Result<Handed, Trouble> {
+    match ended {
+        Ended::Refused(refused) => Ok(Handed::Refused(Box::new(refusal(&refused)))),
+        Ended::Fault(fault) => Err(Trouble::Fault { peer: endpoint.peer().clone(), fault }),
+        Ended::Length => Err(OutOfTurn.into()),
     }
 }
 

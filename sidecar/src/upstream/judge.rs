@@ -122,6 +122,7 @@ pub fn troubled(trouble: &Trouble) -> Refusal {
         Trouble::Slow => explained(reason::UPSTREAM_TIMEOUT),
         Trouble::Ending => local(reason::SHUTTING_DOWN),
         Trouble::Unread(_) => explained(reason::SPILL_DISK_FAILED),
+        Trouble::NoRoom(_) => explained(reason::MEMORY_BUDGET),
         Trouble::BaseUrl(_) => explained(reason::CONFIGURATION_INVALID),
         Trouble::OutOfTurn(_) => explained(reason::UPSTREAM_PROTOCOL),
     };

@@ -1,5 +1,7 @@
 //! By Microsoft Graph: what arrives, to whom it goes, and what the app is told of everything else.
 
+mod draft;
+
 use std::sync::Arc;
 use std::time::Duration;
 

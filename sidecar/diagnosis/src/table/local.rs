@@ -353,7 +353,7 @@ reasons! {
         "the message is signed, has a Bcc header, and has recipients whom no header names: Graph needs them in Bcc, which is not changed in a signed message", "let the app sign without a Bcc header, name a fallbackRoute in the MailSender, or use an SMTP route";
     /// Too large for one request, and a draft would change it.
     NOT_REBUILT = "NotRebuilt", Permanent, Never,
-        "the message is too large for one request to Graph, and a draft, which is built anew from its parts, would break it", "send a smaller message, name a fallbackRoute in the MailSender, or use an SMTP route";
+        "the message is too large for one request to Graph, and a draft, which is built anew from its parts, would break it", "send a smaller message, or set spec.graph.largeMessages of the MailRoute to Refuse and name a fallbackRoute by SMTP in the MailSender";
 
     // the sender's own rules
     /// `MAIL FROM:<>`, and `allowNullSender` is not set.

@@ -7,7 +7,7 @@ use mail_egress_diagnosis::reason;
 
 use super::spill::{Folder, Spill};
 use super::{Body, Front, KEPT, PIECE, rounded};
-use crate::message::budget::Budget;
+use crate::message::budget::{Budget, Share};
 
 /// Where bodies are held; cheap to clone.
 #[derive(Debug, Clone)]
@@ -88,6 +88,12 @@ impl Store {
     #[must_use]
     pub fn largest(&self) -> u64 {
         self.largest
+    }
+
+    /// Memory for something else that is made of a message, for as long as the answer is held.
+    #[must_use]
+    pub fn room(&self, octets: u64) -> Option<Share> {
+        self.memory.share(usize::try_from(octets).ok()?)
     }
 
     /// What is taken now.
