@@ -69,6 +69,9 @@ pub enum Fault {
     /// The certificate has ended or has not begun.
     #[error("its certificate {0}")]
     CertificateTime(String),
+    /// The other side does not take the certificate that it was shown, or wants one.
+    #[error("it does not take our client certificate, or wants one (TLS alert {0})")]
+    OwnCertificate(String),
     /// TLS failed in another way.
     #[error("TLS failed: {0}")]
     Tls(String),
@@ -134,6 +137,7 @@ impl Fault {
             Self::CertificateUntrusted
             | Self::CertificateName { .. }
             | Self::CertificateTime(_)
+            | Self::OwnCertificate(_)
             | Self::Tls(_) => reason::ENTRA_TLS_FAILED,
             Self::Protocol(_) => reason::TOKEN_UNUSABLE,
             Self::Proxy { trouble, .. } => trouble.reason(),
@@ -159,6 +163,7 @@ impl Fault {
             | Self::Refused
             | Self::Unreachable(_)
             | Self::Timeout { .. }
+            | Self::OwnCertificate(_)
             | Self::Closed(_)
             | Self::Protocol(_)
             | Self::Proxy { .. }
@@ -182,6 +187,7 @@ impl Fault {
             Self::CertificateUntrusted
             | Self::CertificateName { .. }
             | Self::CertificateTime(_)
+            | Self::OwnCertificate(_)
             | Self::Tls(_) => local(reason::TOKEN_HOST_TLS_FAILED),
             Self::Protocol(_) => local(reason::TOKEN_UNUSABLE)
                 .with_fix("check the provider's token URL, and whether a proxy answers in its place"),
@@ -202,6 +208,7 @@ impl Fault {
             Self::CertificateUntrusted => reason::UPSTREAM_CERTIFICATE_UNTRUSTED,
             Self::CertificateName { .. } => reason::UPSTREAM_CERTIFICATE_NAME,
             Self::CertificateTime(_) => reason::UPSTREAM_CERTIFICATE_EXPIRED,
+            Self::OwnCertificate(_) => reason::CLIENT_CERTIFICATE_REFUSED,
             Self::Tls(_) => reason::UPSTREAM_TLS_FAILED,
             Self::Closed(_) => reason::UPSTREAM_CLOSED,
             Self::Protocol(_) => reason::UPSTREAM_PROTOCOL,
@@ -235,7 +242,23 @@ impl Fault {
         };
         match tls {
             rustls::Error::InvalidCertificate(certificate) => Self::of_certificate(certificate),
+            rustls::Error::AlertReceived(alert) if is_about_our_certificate(*alert) => {
+                Self::OwnCertificate(format!("{alert:?}"))
+            }
             other => Self::Tls(other.to_string()),
+        }
+    }
+
+    /// What the other side objects to in our certificate, from an error of reading. In TLS 1.3 it says so
+    /// only after our side of the handshake is done.
+    #[must_use]
+    pub fn of_objection(error: &io::Error) -> Option<Self> {
+        let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        match tls {
+            rustls::Error::AlertReceived(alert) if is_about_our_certificate(*alert) => {
+                Some(Self::of_handshake(error))
+            }
+            _ => None,
         }
     }
 
@@ -259,6 +282,25 @@ impl Fault {
     fn explain(&self, found: Diagnosis, role: &str, peer: &Peer) -> Diagnosis {
         found.with_cause(&format!("{role} {peer} cannot be used: {self}"))
     }
+}
+
+/// RFC 8446 section 6.2. No other certificate than ours can be meant: the server's own is judged here.
+fn is_about_our_certificate(alert: rustls::AlertDescription) -> bool {
+    use rustls::AlertDescription as A;
+    matches!(
+        alert,
+        A::NoCertificate
+            | A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::AccessDenied
+            // a signature in it is wrong
+            | A::DecryptError
+            | A::CertificateRequired
+    )
 }
 
 /// The first few, as a certificate can name hundreds.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mail_egress_diagnosis::words;
+use mail_egress_entra::fault::Fault;
 use mail_egress_smtp::client::{Action, Attempt, Dialogue, Failure, Lost, Phase, Refusal, UpstreamReply};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -21,6 +22,8 @@ pub(super) struct Conversation<S> {
     heard: Vec<(Phase, Vec<u8>)>,
     /// Octets of a message were written, among which a command would be text.
     in_message: bool,
+    /// What the relay's TLS has against our certificate, which it says behind the handshake.
+    objection: Option<Fault>,
 }
 
 /// Why listening has ended.
@@ -33,7 +36,12 @@ pub(super) enum Next {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, heard: Vec::new(), in_message: false }
+        Self { stream, heard: Vec::new(), in_message: false, objection: None }
+    }
+
+    /// Why the relay has closed, where its TLS has said so.
+    pub(super) fn objection(&self) -> Option<&Fault> {
+        self.objection.as_ref()
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -64,7 +72,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     self.heard.push((phase, input.to_vec()));
                     dialogue.feed(input, now())
                 }
-                Some(Ok(0) | Err(_)) => Some(dialogue.closed().unwrap_or(lost(Lost::Closed(phase)))),
+                Some(Ok(0)) => Some(dialogue.closed().unwrap_or(lost(Lost::Closed(phase)))),
+                Some(Err(error)) => {
+                    self.objection = Fault::of_objection(&error);
+                    Some(dialogue.closed().unwrap_or(lost(Lost::Closed(phase))))
+                }
                 None => dialogue.handle_timeout(now()),
             };
             if let Some(action) = action {

@@ -166,7 +166,7 @@ async fn implicit_tls(
     let mut talk = report.settle(Kind::Tls, began, secured, |talk| tls(peer, talk.stream()))?;
 
     let dialogue = Dialogue::new(settings(way, Security::Implicit), now());
-    let dialogue = greeted(&mut talk, dialogue, report).await?;
+    let dialogue = greeted(way, &mut talk, dialogue, report).await?;
     Some((talk, dialogue))
 }
 
@@ -178,7 +178,7 @@ async fn plaintext(
 ) -> Option<(Conversation<TcpStream>, Dialogue)> {
     let mut talk = Conversation::new(stream);
     let dialogue = Dialogue::new(settings(way, Security::Plaintext), now());
-    let dialogue = greeted(&mut talk, dialogue, report).await?;
+    let dialogue = greeted(way, &mut talk, dialogue, report).await?;
     let why = "the route says Plaintext: who sees the packets on their way reads the mail";
     report.add(Kind::Tls, Instant::now(), Finding::skipped(why));
     Some((talk, dialogue))
@@ -186,6 +186,7 @@ async fn plaintext(
 
 /// Up to the login, on a connection that is as protected as it will be.
 async fn greeted<S: Octets>(
+    way: &Way<'_>,
     talk: &mut Conversation<S>,
     mut dialogue: Dialogue,
     report: &mut Report<'_>,
@@ -203,7 +204,7 @@ async fn greeted<S: Octets>(
         }
         // nobody is to log in
         Next::Action(Action::Ready) | Next::Reached => Ok(()),
-        Next::Action(action) => Err(unexpected(action)),
+        Next::Action(action) => Err(objected(way, talk).unwrap_or_else(|| unexpected(action))),
     };
     report.settle(Kind::Greeting, began, greeted, |()| greeting(talk, dialogue.offers()))?;
     Some(dialogue)
@@ -246,7 +247,7 @@ async fn log_in<S: Octets>(
             true => Ok(()),
             false => match talk.go(dialogue, None).await {
                 Next::Action(Action::Ready) => Ok(()),
-                Next::Action(action) => Err(unexpected(action)),
+                Next::Action(action) => Err(objected(way, talk).unwrap_or_else(|| unexpected(action))),
                 Next::Reached => Err(out_of_turn()),
             },
         };
@@ -261,7 +262,9 @@ async fn log_in<S: Octets>(
     let stop = if way.login.is_some() { None } else { Some(Phase::Auth) };
     let in_turn = match talk.go(dialogue, stop).await {
         Next::Action(Action::Ready) => Ok(()),
-        Next::Action(Action::Finished(attempt)) => Err(not_signed_in(way, attempt)),
+        Next::Action(Action::Finished(attempt)) => {
+            Err(objected(way, talk).unwrap_or_else(|| not_signed_in(way, attempt)))
+        }
         Next::Action(action) => Err(unexpected(action)),
         Next::Reached => {
             let why = format!("there is no token to show; the relay offers {}", offered(dialogue.offers()));
@@ -404,6 +407,11 @@ fn unexpected(action: Action) -> Finding {
 /// A defect of ours.
 fn out_of_turn() -> Finding {
     refused(Err(Trouble::OutOfTurn(mail_egress_smtp::OutOfTurn)), None)
+}
+
+/// What the relay's TLS has against our certificate, where it has closed for that.
+fn objected<S: Octets>(way: &Way<'_>, talk: &Conversation<S>) -> Option<Finding> {
+    talk.objection().map(|fault| of_fault(fault, &peer(&way.route.host, way.route.port)))
 }
 
 /// As the app is told it: a refused token is explained by what it says.

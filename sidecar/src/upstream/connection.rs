@@ -96,6 +96,9 @@ impl Connection {
         match action.map_err(|cut| cut.trouble(&peer))? {
             Action::Ready => Ok(Ok(Self { line, dialogue, peer, held: Vec::new() })),
             Action::Finished(attempt) => {
+                if let Some(fault) = line.objection() {
+                    return Err(Trouble::Fault { peer, fault: fault.clone() });
+                }
                 line.close(&mut dialogue).await;
                 Ok(Err(attempt))
             }

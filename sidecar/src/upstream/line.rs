@@ -4,6 +4,7 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use mail_egress_entra::fault::Fault;
 use mail_egress_smtp::client::{Action, Dialogue};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
@@ -24,6 +25,8 @@ pub(super) struct Line<S> {
     drain: Drain,
     /// Something could not be written as a whole: what follows would be misunderstood.
     broken: bool,
+    /// What the relay's TLS has against our certificate, which it says behind the handshake.
+    objection: Option<Fault>,
 }
 
 /// Why there is nothing more to wait for.
@@ -46,7 +49,7 @@ enum Woken {
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     pub(super) fn new(stream: S, drain: Drain) -> Self {
         let (reader, writer) = split(stream);
-        Self { reader, writer, drain, broken: false }
+        Self { reader, writer, drain, broken: false, objection: None }
     }
 
     /// The stream, with nothing read ahead of what the dialogue was fed.
@@ -57,6 +60,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Whether what was written arrived as a whole, so that more may follow.
     pub(super) fn is_sound(&self) -> bool {
         !self.broken
+    }
+
+    /// Why the relay has closed, where its TLS has said so.
+    pub(super) fn objection(&self) -> Option<&Fault> {
+        self.objection.as_ref()
     }
 
     /// Writes what the dialogue has to say and listens, until there is something to do.
@@ -78,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         out: &[u8],
         dialogue: &mut Dialogue,
     ) -> Result<Option<Action>, Cut> {
-        let Self { reader, writer, drain, broken } = self;
+        let Self { reader, writer, drain, broken, objection } = self;
         let mut writing = pin!(async {
             writer.write_all(out).await?;
             writer.flush().await
@@ -101,7 +109,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                     is_writing = false;
                     None
                 }
-                Woken::Read(Ok(0) | Err(_)) => Some(dialogue.closed().ok_or(Cut::Closed)?),
+                Woken::Read(Ok(0)) => Some(dialogue.closed().ok_or(Cut::Closed)?),
+                Woken::Read(Err(error)) => {
+                    *objection = Fault::of_objection(&error);
+                    Some(dialogue.closed().ok_or(Cut::Closed)?)
+                }
                 Woken::Read(Ok(read)) => dialogue.feed(input.get(..read).unwrap_or_default(), now()),
                 Woken::Late => dialogue.handle_timeout(now()),
                 Woken::Ending => return ending(dialogue),

@@ -1,6 +1,7 @@
 //! The sidecar as a process against the lab, on loopback.
 
 mod check;
+mod client_certificates;
 mod configuration;
 mod content;
 mod credentials;

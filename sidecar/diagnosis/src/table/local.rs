@@ -112,6 +112,9 @@ reasons! {
     /// A route's client certificate or its key cannot be used.
     CLIENT_CERTIFICATE_INVALID = "ClientCertificateInvalid", Mendable, WhenMended,
         "the route's client certificate cannot be used", "put the certificate into tls.crt and its key into tls.key, both PEM, of the Secret that the MailRoute names";
+    /// The relay's TLS says no to the client certificate, or to there being none.
+    CLIENT_CERTIFICATE_REFUSED = "ClientCertificateRefused", Mendable, BackOff,
+        "the relay does not take the route's client certificate, or wants one", "check its end and whether the relay trusts its issuer (openssl x509 -noout -enddate -issuer), and name its Secret in clientCertificate of the MailRoute";
     /// DNS gave no address for the login host.
     ENTRA_NAME_NOT_FOUND = "EntraNameNotFound", Transient, BackOff,
         "the login host's name does not resolve", "check spec.endpoint.loginURL of the EntraApp and the cluster's DNS";

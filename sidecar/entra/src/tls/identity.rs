@@ -109,7 +109,7 @@ fn key(pem: &str) -> Result<PrivateKeyDer<'static>, InvalidClientCertificate> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     use rustls::RootCertStore;
     use rustls::server::WebPkiClientVerifier;
     use rustls_pki_types::{PrivatePkcs8KeyDer, ServerName};
@@ -117,6 +117,7 @@ mod tests {
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     use super::*;
+    use crate::fault::Fault;
     use crate::tls::{TlsError, client_config_with, provider};
 
     struct Pair {
@@ -125,7 +126,12 @@ mod tests {
     }
 
     fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        named("an authority")
+    }
+
+    fn named(name: &str) -> CertifiedIssuer<'static, KeyPair> {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     }
@@ -144,10 +150,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_server_that_asks_for_a_certificate_is_shown_the_whole_chain() {
-        let ca = authority();
-        let (server, client) = (issued(&ca, "relay.test"), issued(&ca, "contoso.com"));
+    /// A server that wants a certificate of this authority, which is its own too.
+    fn strict(ca: &CertifiedIssuer<'static, KeyPair>) -> TlsAcceptor {
+        let server = issued(ca, "relay.test");
         let mut roots = RootCertStore::empty();
         roots.add(ca.der().clone()).unwrap();
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
@@ -161,18 +166,55 @@ mod tests {
                     .into(),
             )
             .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// What the server has seen, and what the client has read behind its side of the handshake.
+    async fn met(
+        ca: &CertifiedIssuer<'static, KeyPair>,
+        shown: Option<ClientCertificate<'_>>,
+    ) -> (std::io::Result<Vec<CertificateDer<'static>>>, std::io::Result<usize>) {
+        let (near, far) = duplex(16 * 1024);
+        let acceptor = strict(ca);
+        let accepting = tokio::spawn(async move {
+            let accepted = acceptor.accept(far).await?;
+            Ok(accepted.get_ref().1.peer_certificates().unwrap_or_default().to_vec())
+        });
+        let ours = client_config_with(Some(&ca.pem()), shown).unwrap();
+        let connector = TlsConnector::from(Arc::new(ours));
+        let mut connection =
+            connector.connect(ServerName::try_from("relay.test").unwrap(), near).await.unwrap();
+        let read = connection.read(&mut [0]).await;
+        (accepting.await.unwrap(), read)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_for_a_certificate_is_shown_the_whole_chain() {
+        let ca = authority();
+        let client = issued(&ca, "contoso.com");
         let certificates = format!("{}{}", client.certificate, ca.pem());
         let shown = ClientCertificate { certificates: &certificates, key: &client.key };
-        let (near, far) = duplex(16 * 1024);
-        let accepting = tokio::spawn(TlsAcceptor::from(Arc::new(config)).accept(far));
-        let ours = client_config_with(Some(&ca.pem()), Some(shown)).unwrap();
-        let connector = TlsConnector::from(Arc::new(ours));
-        let connection = connector.connect(ServerName::try_from("relay.test").unwrap(), near).await;
-        let accepted = accepting.await.unwrap().unwrap();
-        let seen = accepted.get_ref().1.peer_certificates().unwrap().to_vec();
-        drop(accepted);
-        let _ = connection.unwrap().read(&mut [0]).await;
-        assert_eq!(seen, chain(&certificates).unwrap());
+        let (seen, _) = met(&ca, Some(shown)).await;
+        assert_eq!(seen.unwrap(), chain(&certificates).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_take_it_says_so_behind_the_handshake() {
+        let ca = authority();
+        let (foreign, namesake) = (issued(&named("another"), "a.test"), issued(&authority(), "a.test"));
+        let foreign = ClientCertificate { certificates: &foreign.certificate, key: &foreign.key };
+        let namesake = ClientCertificate { certificates: &namesake.certificate, key: &namesake.key };
+        for (shown, alert) in [
+            (None, "CertificateRequired"),
+            (Some(foreign), "UnknownCA"),
+            // of an authority that has got a new key, say
+            (Some(namesake), "DecryptError"),
+        ] {
+            let (seen, read) = met(&ca, shown).await;
+            assert!(seen.is_err());
+            let fault = Fault::of_objection(&read.unwrap_err()).unwrap();
+            assert_eq!(fault, Fault::OwnCertificate(alert.to_owned()));
+        }
     }
 
     #[test]
