@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
 use mail_egress_config::{
-    EntraSource, Limits, Route, SenderFile, SmtpRoute, State, Token, TokenSource, Unready, parse, write,
+    CertificateFiles, ClientCertificate, EntraSource, Fallback, GraphRoute, LargeMessages, Limits, Login,
+    Route, Security, SenderFile, SignatureAlgorithm, SmtpRoute, State, Token, TokenSource, Unready, parse,
+    write,
 };
 use mail_egress_sidecar::args::{Cli, Command};
 use serde_json::Value;
@@ -44,14 +46,43 @@ fn whole() -> SenderFile {
     let text = read("examples/sender.json");
     let mut file = parse(text.as_bytes()).unwrap();
     let Some(Route::ExchangeOnline(route)) = file.route.take() else { panic!("no route") };
-    file.route = Some(Route::ExchangeOnline(SmtpRoute { ca_bundle: Some("pem".to_owned()), ..route }));
+    let relay = SmtpRoute {
+        mx: true,
+        ca_bundle: Some("pem".to_owned()),
+        security: Security::ImplicitTls,
+        login: Login::Password { username: "u".to_owned(), password: "p".into() },
+        client_certificate: Some(ClientCertificate { certificates: "c".to_owned(), key: "k".into() }),
+        accepted_domains: vec!["contoso.com".to_owned()],
+        proxy: Some("http://proxy:3128".to_owned()),
+        ..route
+    };
+    file.route = Some(Route::DirectSend(relay));
+    let graph = GraphRoute {
+        name: "graph".to_owned(),
+        base_url: "https://graph.microsoft.com".to_owned(),
+        ca_bundle: None,
+        max_message_bytes: 1,
+        large_messages: LargeMessages::Draft,
+        proxy: None,
+    };
+    file.fallback = Some(Fallback { route: Route::Graph(graph), token: None });
     let Some(TokenSource::Entra(source)) = file.token_source.take() else { panic!("no source") };
-    file.token_source = Some(TokenSource::Entra(EntraSource { ca_bundle: Some("pem".to_owned()), ..source }));
+    file.token_source = Some(TokenSource::Entra(EntraSource {
+        ca_bundle: Some("pem".to_owned()),
+        certificate: Some(CertificateFiles {
+            certificate_file: "c".into(),
+            key_file: "k".into(),
+            signature_algorithm: SignatureAlgorithm::RS256,
+        }),
+        federated_token_file: Some("f".into()),
+        refresh_token_file: Some("r".into()),
+        ..source
+    }));
     file.state = State::Unready(Unready { reason: "SenderSuspended".to_owned(), message: "why".to_owned() });
     file.token = Some(Token { value: "t".into(), expires_at: "2026-11-23T12:00:00Z".parse().unwrap() });
     file.rules.allow_null_sender = true;
     file.rules.allow_recipients = vec!["*".to_owned()];
-    file.limits = Limits::EXCHANGE_ONLINE;
+    file.limits = Limits { messages_per_hour: Some(1), ..Limits::EXCHANGE_ONLINE };
     // the usual would be left out
     file.delivery.hold_seconds += 1;
     file
@@ -73,11 +104,9 @@ fn fields(value: &Value, into: &mut BTreeSet<String>) {
 #[test]
 fn every_field_of_the_file_is_explained() {
     let mut names = BTreeSet::new();
-    let mut file: Value = serde_json::from_str(&write(&whole()).unwrap()).unwrap();
-    // the same
-    file["route"]["exchangeOnline"]["security"] = "startTls".into();
+    let file: Value = serde_json::from_str(&write(&whole()).unwrap()).unwrap();
     fields(&file, &mut names);
-    assert!(names.len() > 35, "{names:?}");
+    assert!(names.len() > 55, "{names:?}");
     let page = doc();
     let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/without-kubernetes.md: {missing:?}");
