@@ -19,15 +19,17 @@ use mail_egress_config::{Login, Route, Security, SenderRef, Token, TokenSource};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::dial::Resolver;
 use mail_egress_entra::fault::Fault;
+use mail_egress_smtp::{Address, Recipient, RecipientDsn};
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::args::CheckArgs;
+use crate::message::refusal::Refusal;
 use crate::sender::claims::{self, Explained};
 use crate::sender::clearance;
 use crate::sender::follow::{Current, Follower};
-use crate::sender::loaded::{Loaded, Way};
+use crate::sender::loaded::{Loaded, Shape, Way};
 use crate::sender::tokens;
 use reach::Reach;
 use report::{Finding, Kind, Report};
@@ -59,10 +61,13 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
     let resolver = args.names.resolver();
     let (token, explained) = shown(loaded, way, &resolver, report).await;
     let (mailbox, test) = (&loaded.mailbox, args.send_test_message_to.as_ref());
+    // as the app would be told before anything is dialled
+    let uncarried = test.and_then(|to| uncarried(way, to));
+    let test = test.filter(|_| uncarried.is_none());
     let proxy = way.proxy.as_ref().ok().and_then(Option::as_ref);
     let reach = Reach { resolver: &resolver, proxy, tls };
     // `None`: it ended early, and the step that failed has said so
-    let _ = match way.route.by_smtp() {
+    let walked = match way.route.by_smtp() {
         Ok(route) => {
             let nothing_is_missing = token.is_some() || !way.route.uses_token();
             let login = nothing_is_missing.then(|| clearance::login(route, loaded, token.as_ref()));
@@ -79,6 +84,15 @@ async fn walk(args: &CheckArgs, report: &mut Report<'_>) {
             }
         },
     };
+    if let (Some(()), Some(why)) = (walked, uncarried) {
+        report.add(Kind::TestMessage, Instant::now(), Finding::refused(&why, None));
+    }
+}
+
+/// Why the route takes nothing for this recipient, if it does not.
+fn uncarried(way: &Way, to: &Address) -> Option<Refusal> {
+    let to = [Recipient { address: to.clone(), dsn: RecipientDsn::default() }];
+    way.carries(&Shape { to: &to, octets: 0, bcc: None }).err()
 }
 
 /// The token that is shown, where one is wanted and there is one, and what it says of itself.

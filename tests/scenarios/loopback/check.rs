@@ -163,6 +163,18 @@ async fn every_route_is_walked_to_its_end() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_recipient_that_the_route_does_not_take_fails_without_being_asked_for() -> Result<()> {
+    let stand = Stand::by_route(RouteKind::DirectSend).await?;
+    let file = stand.file_for(RouteKind::DirectSend).await?;
+    let checked = check(&file, &["--json", "--send-test-message-to", "to@example.org"]).await?;
+    checked.failed("test-message", "own domains only")?;
+    let said = stand.lab.exchange().transcripts();
+    let asked = said.iter().flat_map(|one| one.client_lines()).any(|line| line.starts_with("RCPT"));
+    ensure!(!asked, "the server was asked");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_test_message_arrives_with_what_a_message_needs() -> Result<()> {
     let (stand, file) = stand().await?;
     let checked = check(&file, &["--json", "--send-test-message-to", "to@example.org"]).await?;

@@ -78,7 +78,7 @@ impl Way {
     }
 
     /// Whether such a message can leave by it, as far as that is known before anything is dialled.
-    pub(super) fn carries(&self, shape: &Shape<'_>) -> Result<(), Refusal> {
+    pub(crate) fn carries(&self, shape: &Shape<'_>) -> Result<(), Refusal> {
         match self.route.by_smtp() {
             Ok(smtp) => internal(&smtp.accepted_domains, shape.to),
             Err(graph) => by_graph(graph.large_messages, shape).map_err(|why| unfit(&why)),
