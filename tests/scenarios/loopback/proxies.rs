@@ -190,6 +190,36 @@ async fn a_sidecars_own_token_comes_through_https_proxy_and_its_mail_goes_by_its
 }
 
 #[tokio::test]
+async fn graph_goes_through_https_proxy_unless_the_route_names_its_own() -> Result<()> {
+    let (environments, own) =
+        (Proxy::start(ProxyKind::HttpConnect).await?, Proxy::start(ProxyKind::Socks5).await?);
+    let environment = vec![("HTTPS_PROXY".to_owned(), environments.url())];
+    let stand = Stand::set(Setting { environment, ..Setting::default() }).await?;
+    let at = stand.lab.graph().address();
+    let target = format!("graph.lab.test:{}", at.port());
+    environments.lead(&target, at);
+    own.lead(&target, at);
+    let named = async |proxy: Option<String>| {
+        let mut file = crate::graph::file(&stand, |_| ()).await?;
+        if let Some(Route::Graph(route)) = &mut file.route {
+            (route.base_url, route.proxy) = (format!("https://{target}"), proxy);
+        }
+        stand.configure(&file)
+    };
+    named(None).await?;
+    hears(&stand, 250, "").await?;
+    let before = environments.asked();
+    ensure!(!before.is_empty() && before.iter().all(|it| it.target == target && it.opened), "{before:?}");
+    named(Some(own.url())).await?;
+    eventually("the route's own proxy is asked", SOON, async || {
+        hears(&stand, 250, "").await?;
+        ensure!(!own.asked().is_empty(), "not yet");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn each_refusal_of_https_proxy_is_explained_to_the_app() -> Result<()> {
     for (fault, reason, words) in REFUSALS {
         let folder = tempfile::tempdir()?;
