@@ -15,6 +15,7 @@ mod own;
 mod request;
 mod rotated;
 mod run;
+mod shelf;
 mod slots;
 
 use std::{

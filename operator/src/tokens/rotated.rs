@@ -1,23 +1,21 @@
 //! The newest refresh token of each owner: each exchange brings a new one, which is kept in a Secret of
 //! its own, so that whatever writes the first one (GitOps, say) never takes us back.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams},
-};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use mail_egress_crds::names;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
-use tracing::warn;
+use serde::{Deserialize, Serialize};
 
-use super::{Owner, key::of_first};
+use super::{
+    Owner,
+    key::of_first,
+    shelf::{self, Shelf, expose},
+};
 use crate::writer::{WriteError, Writer};
 
-/// The one key of such a Secret.
-const FILE: &str = "refresh-token.json";
+/// Where they lie.
+const SHELF: Shelf = Shelf { label: names::LABEL_REFRESH_TOKEN, file: "refresh-token.json" };
 
 /// The newest refresh token, and which first one it came of.
 #[derive(Clone, Debug)]
@@ -35,11 +33,6 @@ struct Kept {
     first: String,
     #[serde(serialize_with = "expose")]
     value: SecretString,
-}
-
-/// The one place where a refresh token is written out: into the Secret that is made to keep it.
-fn expose<S: Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(value.expose_secret())
 }
 
 impl Rotated {
@@ -65,9 +58,7 @@ impl Rotated {
 
 /// Reads all that is kept. One that cannot be read is skipped: the first token is tried again.
 pub(super) async fn load(secrets: &Api<Secret>) -> Result<Vec<(Owner, Rotated)>, kube::Error> {
-    let labelled = ListParams::default().labels(&format!("{}=true", names::LABEL_REFRESH_TOKEN));
-    let found = secrets.list(&labelled).await?;
-    Ok(found.iter().filter_map(read).collect())
+    Ok(SHELF.load::<Kept>(secrets).await?.into_iter().map(Kept::taken).collect())
 }
 
 /// Keeps a refresh token, over whatever stood there.
@@ -77,51 +68,22 @@ pub(super) async fn save(
     owner: &Owner,
     rotated: &Rotated,
 ) -> Result<(), WriteError> {
-    let secret = secret(owner, rotated)?;
-    let secrets: Api<Secret> = Api::namespaced(writer.client(), namespace);
-    let forced = PatchParams::apply(names::FIELD_MANAGER).force();
-    writer.write(secrets.patch(&owner.refresh_secret_name(), &forced, &Patch::Apply(&secret))).await?;
-    Ok(())
+    SHELF.save(writer, namespace, &owner.refresh_secret_name(), &Kept::of(owner, rotated)).await
 }
 
 /// Deletes what is kept of an owner that is gone; what is not there is deleted already.
 pub(super) async fn delete(writer: &Writer, namespace: &str, owner: &Owner) -> Result<(), WriteError> {
-    let secrets: Api<Secret> = Api::namespaced(writer.client(), namespace);
-    match writer.write(secrets.delete(&owner.refresh_secret_name(), &DeleteParams::default())).await {
-        Ok(_) => Ok(()),
-        Err(WriteError::Api(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
-        Err(error) => Err(error),
+    shelf::delete(writer, namespace, &owner.refresh_secret_name()).await
+}
+
+impl Kept {
+    fn of(owner: &Owner, rotated: &Rotated) -> Self {
+        Self { owner: owner.clone(), first: rotated.first.clone(), value: rotated.value.clone() }
     }
-}
 
-fn secret(owner: &Owner, rotated: &Rotated) -> Result<Secret, WriteError> {
-    let kept = Kept { owner: owner.clone(), first: rotated.first.clone(), value: rotated.value.clone() };
-    let file = serde_json::to_vec(&kept).map_err(kube::Error::SerdeError)?;
-    let labels = [(names::LABEL_REFRESH_TOKEN, "true"), (names::LABEL_MANAGED_BY, names::MANAGED_BY)];
-    let metadata = ObjectMeta {
-        name: Some(owner.refresh_secret_name()),
-        labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
-        ..ObjectMeta::default()
-    };
-    Ok(Secret {
-        metadata,
-        type_: Some(names::SECRET_TYPE_TOKEN.to_owned()),
-        data: Some(BTreeMap::from([(FILE.to_owned(), ByteString(file))])),
-        ..Secret::default()
-    })
-}
-
-fn read(secret: &Secret) -> Option<(Owner, Rotated)> {
-    let file = secret.data.as_ref().and_then(|data| data.get(FILE));
-    // serde's error could repeat a piece of the token
-    let Some(kept) = file.and_then(|file| serde_json::from_slice::<Kept>(&file.0).ok()) else {
-        warn!(
-            secret = secret.name_any(),
-            "a kept refresh token cannot be read; the first one is tried again"
-        );
-        return None;
-    };
-    Some((kept.owner, Rotated { first: kept.first, value: kept.value }))
+    fn taken(self) -> (Owner, Rotated) {
+        (self.owner, Rotated { first: self.first, value: self.value })
+    }
 }
 
 #[cfg(test)]
@@ -132,8 +94,8 @@ mod tests {
     fn reads_what_it_keeps() {
         let (first, owner) = (SecretString::from("r1"), Owner::App("contoso".into()));
         let rotated = Rotated::new(&first, SecretString::from("r2"));
-        let secret = secret(&owner, &rotated).unwrap();
-        let (again_owner, again) = read(&secret).unwrap();
+        let secret = SHELF.secret(&owner.refresh_secret_name(), &Kept::of(&owner, &rotated)).unwrap();
+        let (again_owner, again) = SHELF.read::<Kept>(&secret).unwrap().taken();
         assert!(again_owner == owner && again.is(&rotated));
         assert_eq!(secret.metadata.name, Some(owner.refresh_secret_name()));
     }
