@@ -12,7 +12,7 @@ use mail_egress_config::{Fallback, GraphRoute, LargeMessages, Route, SenderFile,
 use mail_egress_tests::client::Answer;
 use mail_egress_tests::lab::{
     Claims, DEFAULT_CLIENT_ID, DEFAULT_MAILBOX, Form, GRAPH_AUDIENCE, GraphAct, GraphFault, GraphMessage,
-    Proxy, ProxyKind, Span, Step,
+    Span, Step,
 };
 use mail_egress_tests::stand::Stand;
 
@@ -289,25 +289,6 @@ async fn what_graph_cannot_carry_goes_by_the_fallback_route() -> Result<()> {
     }
     told(&stand, 250, "accepted by Microsoft Graph").await?;
     only(&stand)?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn graph_is_reached_through_the_proxy_that_the_route_names() -> Result<()> {
-    for kind in [ProxyKind::HttpConnect, ProxyKind::Socks5] {
-        let stand = Stand::without_file().await?;
-        let proxy = Proxy::start(kind).await?;
-        // a name that only the proxy can find
-        proxy.lead("graph.lab.test:443", stand.lab.graph().address());
-        let mut file = file(&stand, |_| ()).await?;
-        if let Some(Route::Graph(route)) = &mut file.route {
-            (route.base_url, route.proxy) = ("https://graph.lab.test".to_owned(), Some(proxy.url()));
-        }
-        stand.configure(&file)?;
-        stand.wait_until_configured().await?;
-        told(&stand, 250, "accepted by Microsoft Graph").await?;
-        only(&stand)?;
-    }
     Ok(())
 }
 
