@@ -168,12 +168,14 @@ impl Submissions {
                     sleep(pause).await;
                     true
                 }
-                Again::WithAnotherToken => {
-                    if let Some(used) = used {
+                Again::WithAnotherToken => match used.filter(|used| used.token().is_some()) {
+                    Some(used) => {
                         used.token_refused(refusal, Timestamp::now());
+                        self.has_another_token().await
                     }
-                    self.has_another_token().await
-                }
+                    // a password stays as it is, and showing it again may lock the account
+                    None => false,
+                },
             }
         };
         tokio::select! {

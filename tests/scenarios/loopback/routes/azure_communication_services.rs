@@ -36,6 +36,8 @@ async fn azure_communication_services_refuse_a_secret_as_soon_as_it_is_taken_bac
     stand.lab.administer(|directory| directory.apps[0].secrets[0].expires = Some(Timestamp::now()));
     let told = Told { code: 451, words: "535 5.7.8", reason: "AuthenticationRefused" };
     refused(&stand, OUTSIDE, told).await?;
+    // an account may be locked by those who try again
+    ensure!(stand.lab.exchange().counters().auth_commands == 1, "the same password was shown again");
     // and go on as soon as it is there again
     stand.lab.administer(|directory| directory.apps[0].secrets[0].expires = None);
     accepted(&stand, OUTSIDE).await.map(drop)
