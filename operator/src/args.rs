@@ -130,7 +130,7 @@ pub struct RunArgs {
     #[arg(long, env = "MAIL_EGRESS_SERVICE_NAME", default_value = "mail-egress-operator")]
     pub service_name: String,
 
-    /// Create the usual MailRoutes (exchange-online) where they are absent
+    /// Create the usual MailRoutes (exchange-online, graph, high-volume-email) where they are absent
     #[arg(
         long,
         env = "MAIL_EGRESS_CREATE_DEFAULT_ROUTES",

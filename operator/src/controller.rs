@@ -22,6 +22,7 @@ mod fixtures;
 mod gather;
 mod life;
 mod policy;
+mod references;
 mod route;
 mod sender;
 mod status;

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use mail_egress_crds::{Admission, EntraApp, MailRoute, MailSender};
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 
-use super::validate::References;
+use super::references::References;
 use crate::watches::Named;
 
 /// What a sender refers to for one of its routes.

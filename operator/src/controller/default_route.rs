@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use futures::StreamExt;
 use kube::{Api, api::PostParams};
-use mail_egress_crds::{MailRoute, MailRouteSpec, mail_route::ExchangeOnline, names};
+use mail_egress_crds::{
+    MailRoute, MailRouteSpec,
+    mail_route::{ExchangeOnline, Graph, HighVolumeEmail},
+    names,
+};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -15,8 +19,9 @@ use crate::{
     writer::WriteError,
 };
 
-/// The route that nearly every sender names.
-const EXCHANGE_ONLINE: &str = "exchange-online";
+/// Those that need nothing but the sender's EntraApp, and so no word of anybody: what they do, that app
+/// has allowed.
+const USUAL: [&str; 3] = ["exchange-online", "graph", "high-volume-email"];
 
 /// When a creation that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -28,39 +33,44 @@ pub(super) async fn run(context: &Context, changes: &Changes) {
     }
     let mut changes = pin!(changes.subscribe());
     while let Some(change) = changes.next().await {
-        let concerned = match change {
-            Change::Everything => true,
-            Change::Route(name) => name == EXCHANGE_ONLINE,
-            Change::Sender(_)
-            | Change::App(_)
-            | Change::Policy(_)
-            | Change::Credential(_)
-            | Change::Namespace(_)
-            | Change::Token(_) => false,
-        };
-        while concerned && matches!(context.stores.route(EXCHANGE_ONLINE), Named::Missing) {
-            match create(context).await {
-                Ok(()) => break,
-                Err(error) => {
-                    warn!(
-                        route = EXCHANGE_ONLINE,
-                        error = %Causes(&error),
-                        "the usual MailRoute could not be created"
-                    );
-                    sleep(AGAIN).await;
-                }
+        for name in USUAL.into_iter().filter(|name| concerns(&change, name)) {
+            keep(context, name).await;
+        }
+    }
+}
+
+fn concerns(change: &Change, route: &str) -> bool {
+    match change {
+        Change::Everything => true,
+        Change::Route(name) => name == route,
+        Change::Sender(_)
+        | Change::App(_)
+        | Change::Policy(_)
+        | Change::Credential(_)
+        | Change::Namespace(_)
+        | Change::Token(_) => false,
+    }
+}
+
+async fn keep(context: &Context, name: &str) {
+    while matches!(context.stores.route(name), Named::Missing) {
+        match create(context, name).await {
+            Ok(()) => return,
+            Err(error) => {
+                warn!(route = name, error = %Causes(&error), "the usual MailRoute could not be created");
+                sleep(AGAIN).await;
             }
         }
     }
 }
 
 /// Creates, never overwrites: one that is there after all is as good.
-async fn create(context: &Context) -> Result<(), WriteError> {
+async fn create(context: &Context, name: &str) -> Result<(), WriteError> {
     let routes: Api<MailRoute> = Api::all(context.writer.client());
     let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    match context.writer.write(routes.create(&params, &exchange_online())).await {
+    match context.writer.write(routes.create(&params, &usual(name))).await {
         Ok(_) => {
-            info!(route = EXCHANGE_ONLINE, "the usual MailRoute was absent and is created");
+            info!(route = name, "the usual MailRoute was absent and is created");
             Ok(())
         }
         Err(WriteError::Api(kube::Error::Api(status))) if status.is_already_exists() => Ok(()),
@@ -68,10 +78,31 @@ async fn create(context: &Context) -> Result<(), WriteError> {
     }
 }
 
-fn exchange_online() -> MailRoute {
-    let spec = MailRouteSpec { exchange_online: Some(ExchangeOnline::default()), ..MailRouteSpec::default() };
-    let mut route = MailRoute::new(EXCHANGE_ONLINE, spec);
+fn usual(name: &str) -> MailRoute {
+    let spec = match name {
+        "graph" => MailRouteSpec { graph: Some(Graph::default()), ..MailRouteSpec::default() },
+        "high-volume-email" => {
+            MailRouteSpec { high_volume_email: Some(HighVolumeEmail::default()), ..MailRouteSpec::default() }
+        }
+        _ => MailRouteSpec { exchange_online: Some(ExchangeOnline::default()), ..MailRouteSpec::default() },
+    };
+    let mut route = MailRoute::new(name, spec);
     let labels = BTreeMap::from([(names::LABEL_MANAGED_BY.to_owned(), names::MANAGED_BY.to_owned())]);
     route.metadata.labels = Some(labels);
     route
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_usual_route_is_a_way_of_its_own_that_an_entra_app_guards() {
+        let ways: Vec<_> = USUAL
+            .iter()
+            .map(|name| usual(name).spec.way().map(|way| (way.field(), way.uses_entra_app())))
+            .collect();
+        let expected = ["exchangeOnline", "graph", "highVolumeEmail"].map(|field| Some((field, true)));
+        assert_eq!(ways, expected);
+    }
 }

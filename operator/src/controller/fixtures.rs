@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{
     build::Sending,
-    validate::{References, Validated, validate},
+    references::References,
+    validate::{Validated, validate},
 };
 use crate::{
     credential::{Credentials, Lookup},

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use mail_egress_crds::{Admission, EntraApp, MailRoute, MailSender, Way};
 
-use super::{validate::References, way::secret_names};
+use super::{references::References, way::secret_names};
 use crate::{
     credential::Credentials,
     tokens::secret_name,

@@ -17,7 +17,7 @@ use mail_egress_crds::{EntraApp, EntraAppSpec, MailRoute, MailSender, Way, names
 use mail_egress_diagnosis::{Diagnosis, local, reason};
 use mail_egress_entra::tls;
 
-use super::validate::References;
+use super::references::References;
 use crate::{credential::Credentials, inject::FEDERATED_TOKEN_FILE, tokens::is_of_workloads};
 
 /// Largest message where the route does not say: Exchange Online's own default, 35 MB (fact sheet

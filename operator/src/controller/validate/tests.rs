@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{super::fixtures, *};
+use crate::watches::Named;
 
 /// The findings, and the first reason why not (empty where it may send).
 fn judged(sender: Value, change: impl FnOnce(&mut References)) -> (Vec<String>, String) {
