@@ -88,6 +88,9 @@ pub enum Trouble {
     /// There is no memory to take the message apart.
     #[error("a draft of {0} octets takes twice as much in memory")]
     NoRoom(u64),
+    /// There never is.
+    #[error("a draft of {0} octets takes twice as much in memory, which is more than --memory-budget")]
+    NeverRoom(u64),
     /// Where Graph is said to be is no place.
     #[error("baseURL of the route {0}")]
     BaseUrl(&'static str),
@@ -325,6 +328,7 @@ fn is_dead(ended: &Result<Option<Attempt>, Trouble>) -> bool {
             | Trouble::Ending
             | Trouble::Unread(_)
             | Trouble::NoRoom(_)
+            | Trouble::NeverRoom(_)
             | Trouble::BaseUrl(_)
             | Trouble::OutOfTurn(_),
         ) => false,

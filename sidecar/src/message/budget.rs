@@ -30,6 +30,12 @@ impl Budget {
         self.free.load(Ordering::Relaxed)
     }
 
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// The octets that are taken.
     #[must_use]
     pub fn taken(&self) -> usize {

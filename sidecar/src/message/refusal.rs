@@ -155,6 +155,7 @@ fn usual_code(reason: &str, class: Class) -> NegativeCode {
         (
             Class::Transient | Class::Mendable,
             reason::MEMORY_BUDGET
+            | reason::DRAFT_BEYOND_MEMORY
             | reason::SPILL_LIMIT
             | reason::SPILL_FOLDER_UNUSABLE
             | reason::SPILL_DISK_FAILED
@@ -186,6 +187,7 @@ fn usual_code(reason: &str, class: Class) -> NegativeCode {
 fn usual_status(reason: &str) -> Status {
     let (subject, detail) = match reason {
         reason::MEMORY_BUDGET
+        | reason::DRAFT_BEYOND_MEMORY
         | reason::SPILL_LIMIT
         | reason::SPILL_FOLDER_UNUSABLE
         | reason::SPILL_DISK_FAILED

@@ -31,9 +31,11 @@ impl Upstream {
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
         let octets = outgoing.octets() + cleared.bcc().len() as u64;
-        let Some(_room) = self.store.room(octets.saturating_mul(2)) else {
-            return Err(Trouble::NoRoom(octets));
-        };
+        let need = octets.saturating_mul(2);
+        if !self.store.could_have_room(need) {
+            return Err(Trouble::NeverRoom(octets));
+        }
+        let Some(_room) = self.store.room(need) else { return Err(Trouble::NoRoom(octets)) };
         let mime = outgoing.whole(cleared.bcc()).await.map_err(Trouble::Unread)?;
         // it takes a while, and whoever shares this thread need not wait
         let read = spawn_blocking(move || Plan::read(&mime)).await;

@@ -123,6 +123,7 @@ pub fn troubled(trouble: &Trouble) -> Refusal {
         Trouble::Ending => local(reason::SHUTTING_DOWN),
         Trouble::Unread(_) => explained(reason::SPILL_DISK_FAILED),
         Trouble::NoRoom(_) => explained(reason::MEMORY_BUDGET),
+        Trouble::NeverRoom(_) => explained(reason::DRAFT_BEYOND_MEMORY),
         Trouble::BaseUrl(_) => explained(reason::CONFIGURATION_INVALID),
         Trouble::OutOfTurn(_) => explained(reason::UPSTREAM_PROTOCOL),
     };

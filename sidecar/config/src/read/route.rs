@@ -83,7 +83,8 @@ fn check_graph(at: &str, graph: &GraphRoute) -> Result<(), ReadError> {
 fn check_proxy(at: &str, proxy: Option<&str>) -> Result<(), ReadError> {
     let rest = |proxy: &str| {
         let rest = proxy.strip_prefix("http://").or_else(|| proxy.strip_prefix("socks5://"))?;
-        is_host(rest).then_some(())
+        // a password there would be sent without TLS, and shown wherever the route is
+        (is_host(rest) && !rest.contains('@')).then_some(())
     };
     match proxy {
         Some(proxy) if rest(proxy).is_none() => {
@@ -142,9 +143,13 @@ mod tests {
         assert!(refusal("exchangeOnline", r#", "mx": true"#).unwrap().contains(".mx: "));
         assert_eq!(refusal("directSend", r#", "mx": true, "login": "none""#), None);
         assert!(refusal("connector", r#", "acceptedDomains": ["a b"]"#).unwrap().contains("acceptedDomains"));
-        for (proxy, good) in
-            [("http://p:3128", true), ("socks5://p:1080", true), ("ftp://p", false), ("http://", false)]
-        {
+        for (proxy, good) in [
+            ("http://p:3128", true),
+            ("socks5://p:1080", true),
+            ("ftp://p", false),
+            ("http://user:s3cr3t@p:3128", false),
+            ("http://", false),
+        ] {
             let said = refusal("exchangeOnline", &format!(r#", "proxy": "{proxy}""#));
             assert_eq!(said.is_none(), good, "{proxy}");
         }

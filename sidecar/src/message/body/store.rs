@@ -96,6 +96,12 @@ impl Store {
         self.memory.share(usize::try_from(octets).ok()?)
     }
 
+    /// Whether there is ever so much memory, whatever else is held.
+    #[must_use]
+    pub fn could_have_room(&self, octets: u64) -> bool {
+        usize::try_from(octets).is_ok_and(|octets| octets <= self.memory.total())
+    }
+
     /// What is taken now.
     #[must_use]
     pub fn held(&self) -> Held {

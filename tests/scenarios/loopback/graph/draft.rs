@@ -12,7 +12,11 @@ use super::{SOON, TO, file, none_arrived, only, send};
 
 async fn start(roles: &[&str]) -> Result<Stand> {
     // twice what is sent must fit
-    let arguments = vec!["--memory-budget".to_owned(), "80Mi".to_owned()];
+    start_with("80Mi", roles).await
+}
+
+async fn start_with(memory: &str, roles: &[&str]) -> Result<Stand> {
+    let arguments = vec!["--memory-budget".to_owned(), memory.to_owned()];
     let stand = Stand::set(Setting { arguments, ..Setting::default() }).await?;
     let roles = roles.iter().map(|&role| role.to_owned()).collect();
     let mut file = file(&stand, |claims| claims.roles = roles).await?;
@@ -69,6 +73,15 @@ async fn a_large_message_is_built_anew_from_its_parts() -> Result<()> {
     ensure!(counters.tokens_at_upload == 0 && counters.most_at_once == 1, "{counters:?}");
     ensure!(stand.lab.graph().drafts() == 0 && !stand.log().contains("authtoken"), "{}", stand.log());
     Ok(())
+}
+
+#[tokio::test]
+async fn a_draft_that_never_fits_into_memory_is_told_what_to_raise() -> Result<()> {
+    let stand = start_with("16Mi", &ROLES).await?;
+    let answer = send(&stand, &[TO], &with_attachments("multipart/mixed", &[8_000_000])).await?;
+    ensure!(answer.code == 452 && answer.text.contains("--memory-budget is to be twice"), "{answer:?}");
+    ensure!(stand.lab.graph().drafts() == 0, "it was begun all the same");
+    none_arrived(&stand)
 }
 
 #[tokio::test]
