@@ -75,8 +75,25 @@ async fn own_token(bed: &Bed, lab: &Lab) -> Result<()> {
         audience: "api://AzureADTokenExchange".to_owned(),
         keys: IssuerKey::of_jwks(&raw("/openid/v1/jwks").await?)?,
     };
-    lab.administer(|directory| directory.apps.push(app(BY_OWN_TOKEN).trusting(trusted)));
+    lab.administer(|directory| directory.apps.push(app(BY_OWN_TOKEN).trusting(trusted.clone())));
     sends(bed, lab, "own-token", BY_OWN_TOKEN, &json!({"federated": {}})).await?;
+
+    let issuer = FederatedCredential { issuer: "https://another.example".to_owned(), ..trusted.clone() };
+    let upper = trusted.subject.replace("mail-egress-operator", "Mail-Egress-Operator");
+    let subject =
+        FederatedCredential { subject: trusted.subject.replace("operator", "other"), ..trusted.clone() };
+    let case = FederatedCredential { subject: upper, ..trusted.clone() };
+    for (number, name, trusts, reason, code) in [
+        (4, "other-issuer", issuer, "FederationIssuerMismatch", "AADSTS700211"),
+        (5, "other-subject", subject, "FederationSubjectMismatch", "AADSTS700213"),
+        (6, "other-case", case, "FederationSubjectMismatch", "AADSTS7002138"),
+    ] {
+        let client_id = format!("c0000000-0000-4000-8000-{number:012}");
+        lab.administer(|directory| directory.apps.push(app(&client_id).trusting(trusts)));
+        uses(bed, lab, name, &client_id, &json!({"federated": {}})).await?;
+        app_says(bed, name, "False", reason, code).await?;
+        sender_says(bed, name, "Ready", "False", reason, code).await?;
+    }
 
     let other = json!({"federated": {"audience": "api://another"}});
     uses(bed, lab, "other-audience", BY_OWN_TOKEN, &other).await?;
@@ -110,7 +127,13 @@ async fn refresh_token(bed: &Bed, lab: &Lab) -> Result<()> {
     lab.entra().revoke_refresh_tokens(DEFAULT_MAILBOX);
     apply(bed, &secret("refresh-token", &json!({"refreshToken": another.expose_secret()}))).await?;
     app_says(bed, "refresh-token", "False", "RefreshTokenDead", "AADSTS50173").await?;
-    sender_says(bed, "refresh-token", "TokenReady", "True", "RenewalFailing", "AADSTS50173").await
+    sender_says(bed, "refresh-token", "TokenReady", "True", "RenewalFailing", "AADSTS50173").await?;
+
+    let unused = lab.entra().sign_in(BY_REFRESH_TOKEN, DEFAULT_TENANT, DEFAULT_MAILBOX);
+    lab.entra().expire_refresh_tokens(DEFAULT_MAILBOX);
+    apply(bed, &secret("refresh-token", &json!({"refreshToken": unused.expose_secret()}))).await?;
+    app_says(bed, "refresh-token", "False", "RefreshTokenDead", "AADSTS700082").await?;
+    sender_says(bed, "refresh-token", "TokenReady", "True", "RenewalFailing", "AADSTS700082").await
 }
 
 /// As a person does it: by the command, with a code, into the cluster of the person's own kubeconfig.
