@@ -14,14 +14,14 @@ pub fn diagnosis(input: &[u8]) {
     let (mut steering, words) = Steering::split(input);
     let words = String::from_utf8_lossy(words);
     let code = steering.one(&[550, 421, 451, 530, 535, 554, 452, 552]);
-    let at = steering.one(&[At::Message, At::Recipient, At::Sender, At::Connection]);
+    let at = steering.one(&[At::Message, At::Recipient, At::Sender, At::Connection, At::Password]);
     let (enhanced, text) = match Enhanced::split_from(&words) {
         Some((enhanced, text)) => (enhanced.to_string(), text),
         None => (String::new(), words.as_ref()),
     };
     let found = smtp(Smtp { code, enhanced: &enhanced, text, at });
     explained(&found);
-    let final_answer = code >= 500 && at != At::Connection;
+    let final_answer = code >= 500 && !matches!(at, At::Connection | At::Password);
     assert!(found.class != Class::Permanent || final_answer, "given up for good: {found:?}");
     assert!(found.class != Class::Uncertain, "a refusal is certain");
 

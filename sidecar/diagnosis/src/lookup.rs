@@ -58,6 +58,8 @@ pub fn is_entras(reason: &str) -> bool {
 pub enum At {
     /// The greeting, EHLO, STARTTLS, AUTH, RSET: nothing of a message was said yet.
     Connection,
+    /// AUTH by a password: what rows say of a token is not meant.
+    Password,
     /// MAIL.
     Sender,
     /// RCPT.
@@ -101,15 +103,20 @@ fn explained(seen: Smtp<'_>) -> Diagnosis {
         .find(|row| {
             matches!(row.when, When::Smtp { code, enhanced, text: part }
             if (code == 0 || code == seen.code) && has_code(seen.enhanced, enhanced) && text.contains(part))
+                && !(seen.at == At::Password && is_of_a_token(row.reason))
                 && (row.class != Class::Permanent || may_be_permanent(&seen, row.reason))
         })
         .map_or_else(|| by_digit(&seen), Row::diagnosis)
 }
 
+fn is_of_a_token(found: &str) -> bool {
+    ["TokenRefused", "TokenMalformed", "TokenNearItsEnd"].contains(&found)
+}
+
 fn may_be_permanent(seen: &Smtp<'_>, found: &str) -> bool {
     let later = matches!(seen.code, 400..=499);
     match seen.at {
-        At::Connection => false,
+        At::Connection | At::Password => false,
         At::Sender => !later && found == reason::MESSAGE_TOO_LARGE,
         At::Recipient | At::Message => !later,
     }
@@ -172,7 +179,7 @@ fn words_of(seen: &Smtp<'_>) -> String {
 fn by_digit(seen: &Smtp<'_>) -> Diagnosis {
     match (seen.code, seen.at) {
         (400..=499, _) => local(reason::UPSTREAM_BUSY),
-        (500..=599, At::Connection) => local(reason::RELAY_REFUSED),
+        (500..=599, At::Connection | At::Password) => local(reason::RELAY_REFUSED),
         (500..=599, At::Sender) => local(reason::SENDER_REFUSED),
         (500..=599, At::Recipient) => local(reason::RECIPIENT_REFUSED),
         (500..=599, At::Message) => local(reason::UPSTREAM_REFUSED),

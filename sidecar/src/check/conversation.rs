@@ -114,9 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         };
         match timeout(within, asked).await.unwrap_or(Err(Lost::TimedOut(phase))) {
             Ok(reply) if reply.code / 100 == 2 => Ok(reply),
-            Ok(reply) if reply.code >= 400 => {
-                Err(Attempt::Refused(Refusal { phase, reply, recipients: Vec::new() }))
-            }
+            Ok(reply) if reply.code >= 400 => Err(Attempt::Refused(Refusal::new(phase, reply))),
             Ok(_) => Err(Attempt::Failed(Lost::Garbled { phase, what: "a reply out of place" }.into())),
             Err(lost) => Err(Attempt::Failed(lost.into())),
         }

@@ -27,7 +27,7 @@ pub fn judge(attempt: Result<Attempt, Trouble>) -> Result<Accepted, Refusal> {
 }
 
 fn refusal(refused: &RelayRefusal) -> Refusal {
-    let mut diagnosis = explain(&refused.reply, at(refused.phase));
+    let mut diagnosis = explain(&refused.reply, at(refused));
     if refused.phase == Phase::Rcpt {
         diagnosis.cause = format!("{}, so the message was sent to nobody", diagnosis.cause);
     }
@@ -47,8 +47,9 @@ fn explain(reply: &UpstreamReply, at: At) -> Diagnosis {
     smtp(Smtp { code: reply.code, enhanced: &enhanced, text: &reply.text, at })
 }
 
-fn at(phase: Phase) -> At {
-    match phase {
+fn at(refused: &RelayRefusal) -> At {
+    match refused.phase {
+        Phase::Auth if refused.of_a_password => At::Password,
         Phase::Greeting
         | Phase::Ehlo
         | Phase::StartTls

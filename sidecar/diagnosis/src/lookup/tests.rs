@@ -89,7 +89,7 @@ fn an_unknown_4xx_is_transient() {
 
 #[test]
 fn a_4yz_is_never_permanent_whatever_its_enhanced_code() {
-    for at in [At::Connection, At::Sender, At::Recipient, At::Message] {
+    for at in [At::Connection, At::Password, At::Sender, At::Recipient, At::Message] {
         for code in [421, 430, 432, 450, 451, 452, 454] {
             for row in SMTP {
                 let When::Smtp { enhanced, text, .. } = row.when else { continue };
@@ -187,4 +187,13 @@ fn only_a_530_is_looked_into_and_never_deeply() {
     let later =
         smtp(Smtp { code: 450, enhanced: "", text: "no [Error: 550 5.1.1 unknown]", at: At::Recipient });
     assert_eq!((later.reason, later.class), ("UpstreamBusy", Class::Transient));
+}
+
+#[test]
+fn a_refused_password_is_not_explained_as_a_token() {
+    for enhanced in ["5.7.3", "5.7.8", ""] {
+        let found = smtp(Smtp { code: 535, enhanced, text: "Authentication unsuccessful", at: At::Password });
+        assert_eq!(found.reason, "AuthenticationRefused");
+        assert!(!found.cause.contains("token"), "{}", found.cause);
+    }
 }

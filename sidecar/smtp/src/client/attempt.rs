@@ -46,6 +46,16 @@ pub struct Refusal {
     pub reply: UpstreamReply,
     /// In phase [`Phase::Rcpt`] every refused recipient with its reply, in order.
     pub recipients: Vec<RefusedRecipient>,
+    /// In phase [`Phase::Auth`] whether a password was shown, and not a token.
+    pub of_a_password: bool,
+}
+
+impl Refusal {
+    /// One that is about no recipient and no password.
+    #[must_use]
+    pub fn new(phase: Phase, reply: UpstreamReply) -> Self {
+        Self { phase, reply, recipients: Vec::new(), of_a_password: false }
+    }
 }
 
 /// One recipient whom the relay did not take.

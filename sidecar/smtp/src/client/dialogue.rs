@@ -311,11 +311,13 @@ impl Dialogue {
     /// Ends the dialogue because of a refusal; QUIT is polite, and nothing waits for its answer.
     fn refused(&mut self, reply: UpstreamReply) -> Option<Action> {
         let phase = self.phase();
+        let of_a_password = phase == Phase::Auth && self.sasl.as_ref().is_some_and(Sasl::shows_a_password);
         if reply.code != 421 {
             self.say("QUIT");
         }
         self.end();
-        Some(Action::Finished(Attempt::Refused(Refusal { phase, reply, recipients: Vec::new() })))
+        let refusal = Refusal { of_a_password, ..Refusal::new(phase, reply) };
+        Some(Action::Finished(Attempt::Refused(refusal)))
     }
 
     fn fail(&mut self, failure: Failure) -> Option<Action> {

@@ -119,6 +119,14 @@ impl Sasl {
         self.response.expose_secret()
     }
 
+    /// Whether it is a password that is shown, and not a token.
+    pub(super) fn shows_a_password(&self) -> bool {
+        match self.mechanism {
+            Mechanism::XOAuth2 => false,
+            Mechanism::Plain | Mechanism::Login => true,
+        }
+    }
+
     /// What answers a challenge that nothing is left to say to: XOAUTH2's explains a refusal and wants
     /// an empty line, any other is broken off (RFC 4954 section 4).
     pub(super) fn last_word(&self) -> &'static str {

@@ -146,21 +146,19 @@ impl Transaction {
     /// What is refused so far; afterwards nothing is.
     pub(super) fn refusal(&mut self) -> Option<Refusal> {
         if let Some(reply) = self.sender.take() {
-            return Some(Refusal { phase: Phase::Mail, reply, recipients: Vec::new() });
+            return Some(Refusal::new(Phase::Mail, reply));
         }
         let recipients = std::mem::take(&mut self.refused);
         let decisive = recipients.iter().find(|r| !r.reply.is_transient()).or(recipients.first())?;
-        Some(Refusal { phase: Phase::Rcpt, reply: decisive.reply.clone(), recipients })
+        let refusal = Refusal::new(Phase::Rcpt, decisive.reply.clone());
+        Some(Refusal { recipients, ..refusal })
     }
 
     fn data(&mut self, go_ahead: bool, reply: UpstreamReply) -> Progress {
         let sender = self.sender.is_some();
         match (self.refusal(), go_ahead) {
             (None, true) => Progress::Body,
-            (None, false) => Progress::Refused(
-                Refusal { phase: Phase::Data, reply, recipients: Vec::new() },
-                Aftermath::Reset,
-            ),
+            (None, false) => Progress::Refused(Refusal::new(Phase::Data, reply), Aftermath::Reset),
             (Some(refusal), true) => Progress::Refused(refusal, Aftermath::LoneDot),
             (Some(refusal), false) if sender => Progress::Refused(refusal, Aftermath::Nothing),
             (Some(refusal), false) => Progress::Refused(refusal, Aftermath::Reset),

@@ -13,7 +13,7 @@ fn reply(code: u16, enhanced: (u16, u16, u16), text: &str) -> UpstreamReply {
 }
 
 fn refused(phase: Phase, reply: UpstreamReply) -> Attempt {
-    Attempt::Refused(RelayRefusal { phase, reply, recipients: Vec::new() })
+    Attempt::Refused(RelayRefusal::new(phase, reply))
 }
 
 #[track_caller]
@@ -41,6 +41,14 @@ fn a_refusal_before_the_message_is_never_the_messages_fault() {
 }
 
 #[test]
+fn a_refused_password_is_not_told_as_a_token() {
+    let refusal = RelayRefusal::new(Phase::Auth, reply(535, (5, 7, 3), "Authentication unsuccessful"));
+    let refusal = judge(Ok(Attempt::Refused(RelayRefusal { of_a_password: true, ..refusal }))).unwrap_err();
+    assert_eq!(refusal.reason, "AuthenticationRefused");
+    assert!(refusal.at_authentication && !refusal.sentence.contains("token"), "{}", refusal.sentence);
+}
+
+#[test]
 fn refused_recipients_are_named_and_nobody_got_it() {
     let recipient = |address: &str| RefusedRecipient {
         address: address.parse().unwrap(),
@@ -48,9 +56,8 @@ fn refused_recipients_are_named_and_nobody_got_it() {
     };
     let attempt = || {
         Ok(Attempt::Refused(RelayRefusal {
-            phase: Phase::Rcpt,
-            reply: reply(550, (5, 1, 1), "no such user"),
             recipients: (0..25).map(|n| recipient(&format!("user{n}@contoso.com"))).collect(),
+            ..RelayRefusal::new(Phase::Rcpt, reply(550, (5, 1, 1), "no such user"))
         }))
     };
     let (_, reply) = told(attempt());

@@ -49,8 +49,7 @@ impl Dialogue {
     ) -> Option<Action> {
         let phase = transaction.phase();
         if reply.code == 421 {
-            let refusal =
-                transaction.refusal().unwrap_or_else(|| Refusal { phase, reply, recipients: Vec::new() });
+            let refusal = transaction.refusal().unwrap_or_else(|| Refusal::new(phase, reply));
             return Some(Action::Finished(Attempt::Refused(refusal)));
         }
         match transaction.reply(reply, &mut self.output) {
@@ -63,7 +62,7 @@ impl Dialogue {
                 Some(Action::SendBody)
             }
             Ok(Progress::Unclean(reply)) => {
-                Some(Action::Finished(Attempt::Refused(Refusal { phase, reply, recipients: Vec::new() })))
+                Some(Action::Finished(Attempt::Refused(Refusal::new(phase, reply))))
             }
             Ok(Progress::Refused(refusal, aftermath)) => self.clear(refusal, aftermath, now),
             Err(what) => {
@@ -100,7 +99,7 @@ impl Dialogue {
         if class == 2 {
             Attempt::Accepted(Accepted::new(reply))
         } else {
-            Attempt::Refused(Refusal { phase, reply, recipients: Vec::new() })
+            Attempt::Refused(Refusal::new(phase, reply))
         }
     }
 }
@@ -110,7 +109,7 @@ impl Dialogue {
 fn in_body(reply: UpstreamReply) -> Attempt {
     let phase = Phase::Body;
     if reply.code >= 400 {
-        Attempt::Refused(Refusal { phase, reply, recipients: Vec::new() })
+        Attempt::Refused(Refusal::new(phase, reply))
     } else {
         Attempt::Failed(Lost::Garbled { phase, what: "a reply that says yes" }.into())
     }
