@@ -142,16 +142,11 @@ impl RouteKind {
             }
             Self::SmtpRelayPlaintext => ("smtpRelay", "    tls: Plaintext\n".to_owned()),
         };
-        let port = match self {
-            // it is always 25: start the lab with --exchange-port 25
-            Self::DirectSend => String::new(),
-            _ => format!("    port: {port}\n"),
-        };
         let ca = match self {
             Self::SmtpRelayPlaintext => String::new(),
             _ => format!("    caBundle: |\n{ca}"),
         };
-        let mut spec = format!("  {field}:\n    host: {host:?}\n{port}{credential}{ca}");
+        let mut spec = format!("  {field}:\n    host: {host:?}\n    port: {port}\n{credential}{ca}");
         if self.is_internal() {
             let domains = parts.domains.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>();
             spec.push_str(&format!("  acceptedDomains: [{}]\n", domains.join(", ")));
