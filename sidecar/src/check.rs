@@ -6,6 +6,7 @@
 mod certificate;
 mod conversation;
 mod graph;
+mod message;
 mod reach;
 mod relay;
 mod report;

@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
+use super::message;
 use super::reach::{Reach, of_fault, tls};
-use super::relay::{self, TIMEOUTS};
+use super::relay::TIMEOUTS;
 use super::report::{Finding, Kind, Report};
 use crate::sender::claims::Explained;
 use crate::upstream;
@@ -85,7 +86,7 @@ async fn test_message(
     report: &mut Report<'_>,
 ) -> Option<()> {
     let began = Instant::now();
-    let (id, text) = relay::test(way.mailbox, to, Timestamp::now());
+    let (id, text) = message::test(way.mailbox, to, Timestamp::now());
     let sender = Sender { mailbox: way.mailbox.to_string(), token: token.clone() };
     let peer = way.endpoint.peer();
     let sending = async {
