@@ -127,7 +127,7 @@ async fn a_password_for_the_proxy_is_refused_and_shown_to_nobody() -> Result<()>
     stand.configure(&behind(&stand, "http://me:s3cret@127.0.0.1:3128").await?)?;
     let reply = hears(&stand, 451, "without user and password").await?;
     ensure!(!reply.contains("s3cret") && !stand.log().contains("s3cret"), "{reply}\n{}", stand.log());
-    deferred_for(&stand, "ProxyInvalid").await
+    deferred_for(&stand, "ConfigurationInvalid").await
 }
 
 #[tokio::test]

@@ -87,9 +87,10 @@ fn check_proxy(at: &str, proxy: Option<&str>) -> Result<(), ReadError> {
         (is_host(rest) && !rest.contains('@')).then_some(())
     };
     match proxy {
-        Some(proxy) if rest(proxy).is_none() => {
-            Err(field(&format!("{at}.proxy"), "not http://HOST:PORT or socks5://HOST:PORT"))
-        }
+        Some(proxy) if rest(proxy).is_none() => Err(field(
+            &format!("{at}.proxy"),
+            "not http://HOST:PORT or socks5://HOST:PORT, without user and password",
+        )),
         Some(_) | None => Ok(()),
     }
 }
