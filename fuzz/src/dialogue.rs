@@ -67,7 +67,7 @@ fn settings(security: Security, token: &str) -> Settings {
     Settings {
         name: "pod".to_owned(),
         security,
-        login: Login::XOAuth2(XOAuth2 { user: "ann@example.com".parse().unwrap(), token: token.into() }),
+        login: Login::XOAuth2(XOAuth2 { user: "ann@example.com".to_owned(), token: token.into() }),
         timeouts: Timeouts::default(),
     }
 }

@@ -36,7 +36,7 @@ pub use dialogue::Dialogue;
 pub use offers::Offers;
 pub use phase::{Phase, Timeouts};
 
-use crate::{Address, Envelope, data::Content};
+use crate::{Envelope, data::Content};
 
 /// What one connection to a relay needs to know.
 #[derive(Clone, Debug)]
@@ -85,8 +85,8 @@ pub struct Password {
 /// A mailbox and the token that opens it.
 #[derive(Clone, Debug)]
 pub struct XOAuth2 {
-    /// `user=`: the mailbox.
-    pub user: Address,
+    /// `user=`: as a rule the mailbox; no control characters.
+    pub user: String,
     /// The bearer token; opaque.
     pub token: SecretString,
 }

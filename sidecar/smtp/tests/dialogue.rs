@@ -66,7 +66,7 @@ pub(crate) fn settings(token: &str) -> Settings {
     Settings {
         name: "pod".to_owned(),
         security: Security::StartTls,
-        login: Login::XOAuth2(XOAuth2 { user: "ann@example.com".parse().unwrap(), token: token.into() }),
+        login: Login::XOAuth2(XOAuth2 { user: "ann@example.com".to_owned(), token: token.into() }),
         timeouts: Timeouts::default(),
     }
 }

@@ -190,7 +190,7 @@ mod tests {
     async fn stops_before_a_word_of_auth_is_written() {
         let (ours, mut relay) = duplex(4096);
         relay.write_all(b"220 relay\r\n").await.unwrap();
-        let user = "a@b.test".parse().unwrap();
+        let user = "a@b.test".to_owned();
         let login = Login::XOAuth2(XOAuth2 { user, token: "s3cret".into() });
         let (security, timeouts) = (Security::Implicit, Timeouts::default());
         let mut dialogue = Dialogue::new(Settings { name: String::new(), security, login, timeouts }, now());

@@ -278,7 +278,7 @@ async fn log_in<S: Octets>(
 
 fn user(way: &Way<'_>) -> String {
     match &way.login {
-        Some(Login::XOAuth2(login)) => login.user.to_string(),
+        Some(Login::XOAuth2(login)) => login.user.clone(),
         Some(Login::Password(login)) => login.user.clone(),
         Some(Login::None) | None => way.mailbox.to_string(),
     }
@@ -326,7 +326,7 @@ async fn test_message<S: Octets>(
 
 fn settings(way: &Way<'_>, security: Security) -> Settings {
     // an empty token is never written: without one, it ends before AUTH
-    let empty = || client::XOAuth2 { user: way.mailbox.clone(), token: String::new().into() };
+    let empty = || client::XOAuth2 { user: way.mailbox.to_string(), token: String::new().into() };
     let login = way.login.clone().unwrap_or_else(|| Login::XOAuth2(empty()));
     Settings { name: String::new(), security, login, timeouts: TIMEOUTS }
 }

@@ -117,16 +117,13 @@ impl Clearance {
 pub(crate) fn login(route: &SmtpRoute, loaded: &Loaded, token: Option<&Token>) -> client::Login {
     match (&route.login, token) {
         (Login::Token { user }, Some(token)) => {
-            let user = user.as_ref().and_then(|user| user.parse().ok());
-            client::Login::XOAuth2(client::XOAuth2 {
-                user: user.unwrap_or_else(|| loaded.mailbox.clone()),
-                token: token.value.clone(),
-            })
+            let user = user.clone().unwrap_or_else(|| loaded.mailbox.to_string());
+            client::Login::XOAuth2(client::XOAuth2 { user, token: token.value.clone() })
         }
         (Login::Password { username, password }, _) => {
             client::Login::Password(client::Password { user: username.clone(), password: password.clone() })
         }
-        // `found` gives no clearance without the token that a way wants
+        // `satisfied` gives no clearance without the token that a way wants
         (Login::Token { .. }, None) | (Login::None, _) => client::Login::None,
     }
 }

@@ -165,7 +165,7 @@ mod tests {
 
     /// Signed in, with no message under way.
     fn idle() -> Dialogue {
-        let user = "billing@contoso.com".parse().unwrap();
+        let user = "billing@contoso.com".to_owned();
         let login = Login::XOAuth2(XOAuth2 { user, token: "t".into() });
         let timeouts = Timeouts::default();
         let settings = Settings { name: String::new(), security: Security::Implicit, login, timeouts };

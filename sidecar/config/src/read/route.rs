@@ -42,19 +42,18 @@ fn check_smtp(at: &str, route: &Route, smtp: &SmtpRoute) -> Result<(), ReadError
             return wrong("clientCertificate", "has no use without TLS");
         }
     }
-    if let Login::Password { username, password } = &smtp.login {
-        let fits = |it: &str| !it.is_empty() && it.len() <= LOGIN_LIMIT && !it.chars().any(char::is_control);
-        if !fits(username) {
-            return wrong("login.password.username", "not 1 to 1024 octets on one line");
+    // what ends a line, or a part of XOAUTH2's response, stands in no user name and no password
+    let fits = |it: &str| !it.is_empty() && it.len() <= LOGIN_LIMIT && !it.chars().any(char::is_control);
+    let wrong_login = |name: &str| wrong(name, "not 1 to 1024 octets on one line");
+    match &smtp.login {
+        Login::Password { username, .. } if !fits(username) => {
+            return wrong_login("login.password.username");
         }
-        if !fits(password.expose_secret()) {
-            return wrong("login.password.password", "not 1 to 1024 octets on one line");
+        Login::Password { password, .. } if !fits(password.expose_secret()) => {
+            return wrong_login("login.password.password");
         }
-    }
-    if let Login::Token { user: Some(user) } = &smtp.login
-        && (!user.contains('@') || user.len() > 254 || !user.chars().all(|c| c.is_ascii_graphic()))
-    {
-        return wrong("login.token.user", "not an address");
+        Login::Token { user: Some(user) } if !fits(user) => return wrong_login("login.token.user"),
+        Login::Password { .. } | Login::Token { .. } | Login::None => {}
     }
     if let Some(certificate) = &smtp.client_certificate {
         let (chain, key) = (&certificate.certificates, certificate.key.expose_secret());
@@ -137,6 +136,15 @@ mod tests {
                 said.starts_with("route.smtpRelay.login.password.password: ") && !said.contains("s3cr3t")
             );
         }
+    }
+
+    #[test]
+    fn a_user_need_not_be_an_address_and_ends_no_part_of_the_response() {
+        let with =
+            |user: &str| refusal("smtpRelay", &format!(r#", "login": {{"token": {{"user": "{user}"}}}}"#));
+        assert_eq!(with("tenant|app"), None);
+        let said = with(r"a\u0001auth=Bearer x").unwrap();
+        assert!(said.starts_with("route.smtpRelay.login.token.user: "), "{said}");
     }
 
     #[test]
