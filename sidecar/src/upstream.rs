@@ -89,7 +89,9 @@ pub enum Trouble {
     #[error("a draft of {0} octets takes twice as much in memory")]
     NoRoom(u64),
     /// There never is.
-    #[error("a draft of {0} octets takes twice as much in memory, which is more than --memory-budget")]
+    #[error(
+        "a draft of {0} octets takes twice as much in memory and 7 MB more, which is more than --memory-budget"
+    )]
     NeverRoom(u64),
     /// Where Graph is said to be is no place.
     #[error("baseURL of the route {0}")]

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::answer::{Accepted, Refused};
-use crate::send::Ended;
+use crate::send::{Ended, MAX_BODY};
 use crate::{Endpoint, Sender};
 use ask::{Answered, Asking};
 use plan::File;
@@ -69,12 +69,15 @@ pub async fn prepare<D: Dial>(
     plan: &Plan,
 ) -> Result<Draft<D>, Ended> {
     let mut held = Held { dial, endpoint: endpoint.clone(), sender: sender.clone(), id: String::new() };
-    let created = held.post(&["messages"], &plan.message).await.map_err(denied)?;
+    // the whole message is answered, perhaps with each of its characters escaped
+    let echo = MAX_BODY + 6 * plan.text_octets();
+    let created = held.post(&["messages"], &plan.message, Some(echo)).await.map_err(denied)?;
     held.id = text(&created, "id")?;
     let draft = Draft { held: Some(held.clone()) };
     for file in &plan.attachments {
         if file.content.len() < BY_SESSION {
-            held.post(&["messages", &held.id, "attachments"], &file.whole()).await?;
+            // answered with its content
+            held.post(&["messages", &held.id, "attachments"], &file.whole(), None).await?;
         } else {
             held.upload(file).await?;
         }
@@ -97,7 +100,7 @@ impl<D: Dial> Draft<D> {
         let stream = held.dial.dial(held.endpoint.peer()).await.map_err(Ended::Fault).map_err(refused)?;
         let outcome = asking.concluded(stream, ending).await;
         // what may have been sent is not deleted
-        if outcome.as_ref().is_ok_and(|_| true) || outcome.as_ref().is_err_and(Refused::is_uncertain) {
+        if outcome.is_ok() || outcome.as_ref().is_err_and(Refused::is_uncertain) {
             self.held = None;
         }
         outcome
@@ -131,6 +134,7 @@ impl<D: Dial> Held<D> {
             shown: Some(self.sender.clone()),
             range: None,
             body,
+            read: None,
         }
     }
 
@@ -139,16 +143,17 @@ impl<D: Dial> Held<D> {
         asking.answered(stream, &self.sender.token, pending()).await
     }
 
-    async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Ended> {
+    async fn post(&self, path: &[&str], body: &Value, read: Option<usize>) -> Result<Value, Ended> {
         let url = self.endpoint.of(&self.sender.mailbox, path);
-        let answered = self.ask(self.asking(Method::POST, &url, body.to_string().into())).await?;
+        let asking = self.asking(Method::POST, &url, body.to_string().into());
+        let answered = self.ask(Asking { read, ..asking }).await?;
         Ok(answered.json())
     }
 
     /// Piece after piece, each behind the answer to the one before.
     async fn upload(&self, file: &File) -> Result<(), Ended> {
         let path = ["messages", self.id.as_str(), "attachments", "createUploadSession"];
-        let begun = self.post(&path, &json!({"AttachmentItem": file.item()})).await?;
+        let begun = self.post(&path, &json!({"AttachmentItem": file.item()}), Some(MAX_BODY)).await?;
         let url = text(&begun, "uploadUrl")?;
         // never shown: whoever has it can write the attachment
         let url = Url::parse(&url).map_err(|_| odd("an upload URL that is none"))?;
@@ -165,6 +170,7 @@ impl<D: Dial> Held<D> {
                 shown: None,
                 range: Some((CONTENT_RANGE, range)),
                 body: Bytes::copy_from_slice(piece),
+                read: None,
             };
             self.ask(asking).await?;
             begin = end;

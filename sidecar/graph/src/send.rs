@@ -1,7 +1,7 @@
 //! One `sendMail` request: everything but its last octets, and then those.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,8 +9,8 @@ use http::{Method, Request, Response};
 use http_body_util::channel::{self, Channel};
 use hyper::body::{Bytes, Incoming};
 use jiff::Timestamp;
-use mail_egress_diagnosis::Diagnosis;
-use mail_egress_entra::fault::{Fault, Peer};
+use mail_egress_diagnosis::{Diagnosis, local, reason};
+use mail_egress_entra::fault::{Fault, Peer, Phase};
 use mail_egress_entra::https;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -174,15 +174,24 @@ impl Unsent {
     /// The refusal; or, by its class, that the outcome is uncertain.
     pub async fn conclude(self, ending: impl Future<Output = ()>) -> Result<Accepted, Refused> {
         let Self { request: Asked { mut body, mut answer, _driver, token, peer }, last } = self;
+        let mut ending = pin!(ending);
         // who answers before that has not read the message, and who is gone does not get it
-        let early = tokio::select! {
-            biased;
-            answered = &mut answer => Some(answered),
-            taken = body.send_data(last.into()) => match taken {
-                Ok(()) => None,
-                Err(_) => Some((&mut answer).await),
-            },
+        let early = async {
+            tokio::select! {
+                biased;
+                answered = &mut answer => Some(answered),
+                taken = body.send_data(last.into()) => match taken {
+                    Ok(()) => None,
+                    Err(_) => Some((&mut answer).await),
+                },
+            }
         };
+        let late = Fault::Timeout { phase: Phase::Answer, within: ANSWER_TIME };
+        let early = tokio::select! {
+            early = timeout(ANSWER_TIME, early) => early.map_err(|_elapsed| late.relay(&peer)),
+            () = &mut ending => Err(local(reason::SHUTTING_DOWN)),
+        };
+        let early = early.map_err(Refused::unsent)?;
         drop(body);
         match early {
             Some(Ok(response)) => return judged(response, false, &token).await,
@@ -191,7 +200,7 @@ impl Unsent {
         }
         let answered = tokio::select! {
             answered = timeout(ANSWER_TIME, answer) => answered,
-            () = ending => return Err(Refused::lost("the sidecar ended before the answer came")),
+            () = &mut ending => return Err(Refused::lost("the sidecar ended before the answer came")),
         };
         match answered {
             Ok(Ok(response)) => judged(response, true, &token).await,

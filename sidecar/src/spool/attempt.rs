@@ -92,6 +92,9 @@ async fn sent(
     let cleared = match submissions.cleared(&outgoing).await {
         Ok(cleared) => cleared,
         Err(never) if never.class == Class::Permanent => return Ok(Err(never)),
+        Err(unread) if unread.reason == reason::SPILL_DISK_FAILED => {
+            return Ok(Err(local(reason::SPOOL_DISK_FAILED).into()));
+        }
         Err(_) => return Err(soon()),
     };
     let handing = submissions.upstream.hand_over(&cleared, &outgoing, place, &mut attempted.times);

@@ -13,6 +13,9 @@ use crate::sender::clearance::Clearance;
 use crate::upstream::accepted::Accepted;
 use crate::upstream::gate::Place;
 
+/// For the largest attachment that goes in one request: in base64, and in the request.
+const REQUEST: u64 = 7_000_000;
+
 /// A draft of which only the sending is missing. Dropped, it is deleted in the background.
 #[derive(Debug)]
 pub struct Drafted {
@@ -31,14 +34,15 @@ impl Upstream {
         times: &mut Times,
     ) -> Result<Handed, Trouble> {
         let octets = outgoing.octets() + cleared.bcc().len() as u64;
-        let need = octets.saturating_mul(2);
+        let need = octets.saturating_mul(2).saturating_add(REQUEST);
         if !self.store.could_have_room(need) {
             return Err(Trouble::NeverRoom(octets));
         }
         let Some(_room) = self.store.room(need) else { return Err(Trouble::NoRoom(octets)) };
         let mime = outgoing.whole(cleared.bcc()).await.map_err(Trouble::Unread)?;
         // it takes a while, and whoever shares this thread need not wait
-        let read = spawn_blocking(move || Plan::read(&mime)).await;
+        let to: Vec<_> = outgoing.envelope().to.iter().map(|to| to.address.to_string()).collect();
+        let read = spawn_blocking(move || Plan::read(&mime, &to)).await;
         let plan = match read.map_err(|gone| Trouble::Unread(std::io::Error::other(gone)))? {
             Ok(plan) => plan,
             Err(why) => return Ok(Handed::Refused(Box::new(unfit(&why)))),

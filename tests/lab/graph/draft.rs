@@ -85,8 +85,12 @@ pub(super) fn create(inner: &Inner, by: &Admitted, body: &Bytes) -> Result<Answe
         }
     }
     let id = stamp::hex_id();
-    locked(&inner.drafts).drafts.insert(id.clone(), Draft { message, attachments });
-    Ok(with_json(201, &json!({"id": id, "isDraft": true})))
+    // the whole message is answered
+    let mut answer = message.clone();
+    answer["id"] = id.as_str().into();
+    answer["isDraft"] = true.into();
+    locked(&inner.drafts).drafts.insert(id, Draft { message, attachments });
+    Ok(with_json(201, &answer))
 }
 
 fn attachment(mut item: Value) -> Result<Attachment, Refusal> {
@@ -100,9 +104,12 @@ fn attachment(mut item: Value) -> Result<Attachment, Refusal> {
 }
 
 pub(super) fn attach(inner: &Inner, id: &str, body: &Bytes) -> Result<Answer, Refusal> {
-    let attachment = attachment(json_of(body)?)?;
+    // answered with its content
+    let mut answer = json_of(body)?;
+    let attachment = attachment(answer.clone())?;
     locked(&inner.drafts).of(id)?.attachments.push(attachment);
-    Ok(with_json(201, &json!({"id": stamp::hex_id()})))
+    answer["id"] = stamp::hex_id().into();
+    Ok(with_json(201, &answer))
 }
 
 pub(super) fn session(inner: &Inner, id: &str, host: &str, body: &Bytes) -> Result<Answer, Refusal> {

@@ -31,6 +31,8 @@ pub(super) struct Asking {
     pub(super) shown: Option<Sender>,
     pub(super) range: Option<(HeaderName, String)>,
     pub(super) body: Bytes,
+    /// How much of a 2xx answer is read; `None`: nothing, its status says all.
+    pub(super) read: Option<usize>,
 }
 
 /// A 2xx answer.
@@ -85,14 +87,18 @@ impl Asking {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let most = self.read;
         let asking = async {
             let response = self.sent(stream).await.map_err(Ended::Fault)?;
             let (head, body) = response.into_parts();
-            let read = https::capped(body, MAX_BODY).await;
             let status = head.status;
             if status.is_success() {
-                return read.map(Answered).map_err(Ended::Fault);
+                return match most {
+                    Some(most) => https::capped(body, most).await.map(Answered).map_err(Ended::Fault),
+                    None => Ok(Answered(Vec::new())),
+                };
             }
+            let read = https::capped(body, MAX_BODY).await;
             let head = Head::read(status.as_u16(), &head.headers, Timestamp::now());
             match head.judge(false, &read.unwrap_or_default(), token) {
                 Err(refused) => Err(Ended::Refused(Box::new(refused))),

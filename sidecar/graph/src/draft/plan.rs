@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use mail_parser::{Addr, Address, ContentType, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use serde_json::{Value, json};
 
+use mail_egress_policy::is_same;
+
 use crate::Unfit;
 
 /// Fields that the draft has in its own form, that the server writes anew, or that say nothing to
@@ -47,8 +49,10 @@ pub struct Plan {
 pub(super) struct File {
     pub(super) name: String,
     kind: String,
-    /// Its Content-ID, where the text shows it.
-    inline: Option<String>,
+    /// Its Content-ID.
+    id: Option<String>,
+    /// Whether the text shows it, so that it is not listed beside it.
+    is_inline: bool,
     pub(super) content: Vec<u8>,
 }
 
@@ -61,7 +65,7 @@ impl File {
             "size": self.content.len(),
             "contentType": self.kind,
         });
-        self.mark_inline(&mut item);
+        self.identify(&mut item);
         item
     }
 
@@ -73,13 +77,13 @@ impl File {
             "contentType": self.kind,
             "contentBytes": STANDARD.encode(&self.content),
         });
-        self.mark_inline(&mut whole);
+        self.identify(&mut whole);
         whole
     }
 
-    fn mark_inline(&self, item: &mut Value) {
-        if let Some(id) = &self.inline {
-            item["isInline"] = true.into();
+    fn identify(&self, item: &mut Value) {
+        if let Some(id) = &self.id {
+            item["isInline"] = self.is_inline.into();
             item["contentId"] = id.as_str().into();
         }
     }
@@ -90,17 +94,27 @@ fn breaks(what: &str) -> Unfit {
 }
 
 impl Plan {
-    /// Takes a whole message apart.
+    /// Takes a whole message apart, which is for these recipients and no others.
     ///
     /// # Errors
     /// [`Unfit::NotRebuilt`], with what would be lost.
-    pub fn read(mime: &[u8]) -> Result<Self, Unfit> {
+    pub fn read(mime: &[u8], to: &[String]) -> Result<Self, Unfit> {
         let message = MessageParser::default().parse(mime).ok_or_else(|| breaks("it cannot be read"))?;
         let own_fields = own_fields(&message)?;
         for part in &message.parts {
             rebuilt(part)?;
         }
         let (text, content_type) = text(&message)?;
+        meant(&message, to)?;
+        // some mailers give every part an id
+        let shows = |id: &&str| content_type == "html" && text.contains(&format!("cid:{id}"));
+        let shown: Vec<String> = message
+            .parts
+            .iter()
+            .filter_map(|part| part.content_id())
+            .filter(shows)
+            .map(str::to_owned)
+            .collect();
         let mut json = json!({
             "subject": message.subject().unwrap_or_default(),
             "body": {"contentType": content_type, "content": text},
@@ -125,8 +139,28 @@ impl Plan {
         let ids = (0..).zip(message.parts);
         let files =
             ids.filter(|(id, part)| !texts.contains(id) && !matches!(part.body, PartType::Multipart(_)));
-        let attachments = files.map(|(_, part)| file(part)).collect::<Result<Vec<_>, _>>()?;
+        let attachments = files.map(|(_, part)| file(part, &shown)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { message: json, attachments })
+    }
+}
+
+impl Plan {
+    /// Of its text, which the answer to the draft repeats.
+    pub(super) fn text_octets(&self) -> usize {
+        self.message["body"]["content"].as_str().map_or(0, str::len)
+    }
+}
+
+/// Whether those whom the draft would be sent to are those of the envelope. Of several To fields the
+/// draft has the last one alone.
+fn meant(message: &Message<'_>, to: &[String]) -> Result<(), Unfit> {
+    let fields = [message.to(), message.cc(), message.bcc()].into_iter().flatten();
+    let planned: Vec<&str> = fields.flat_map(Address::iter).filter_map(Addr::address).collect();
+    let all_reached = to.iter().all(|to| planned.iter().any(|address| is_same(address, to)));
+    let none_beyond = planned.iter().all(|address| to.iter().any(|to| is_same(address, to)));
+    match all_reached && none_beyond {
+        true => Ok(()),
+        false => Err(breaks("not all of its recipients can be read from one To, one Cc and one Bcc field")),
     }
 }
 
@@ -175,29 +209,49 @@ fn known(kind: &ContentType<'_>) -> Result<(), Unfit> {
 
 /// The one text of the message, as HTML where there is HTML: the server makes the other form itself.
 fn text<'a>(message: &'a Message<'_>) -> Result<(&'a str, &'static str), Unfit> {
-    let mut ids: Vec<u32> = message.html_body.iter().chain(&message.text_body).copied().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let parts: Vec<_> = ids.iter().filter_map(|id| message.part(*id)).map(|part| &part.body).collect();
-    let found = match parts.as_slice() {
-        [] => ("", "text"),
-        [PartType::Text(text)] => (text.as_ref(), "text"),
-        [PartType::Html(text)] | [PartType::Text(_), PartType::Html(text)] => (text.as_ref(), "html"),
-        _ => return Err(breaks("its text is in several parts")),
+    let several = || breaks("its text is in several parts");
+    // both are the same part, or two forms of one text; a text with an HTML footer is in both lists twice
+    let (plain, html) = match (message.text_body.as_slice(), message.html_body.as_slice()) {
+        ([], []) => return Ok(("", "text")),
+        ([plain], [html]) => (plain, html),
+        _ => return Err(several()),
+    };
+    let part = |id: &u32| message.part(*id).ok_or_else(several);
+    let (plain, html) = (part(plain)?, part(html)?);
+    let found = match (&plain.body, &html.body) {
+        (PartType::Text(text), PartType::Text(_)) => (decoded(text, plain)?, "text"),
+        (PartType::Html(_) | PartType::Text(_), PartType::Html(text)) => (decoded(text, html)?, "html"),
+        _ => return Err(several()),
     };
     if found.0.len() > MOST_TEXT { Err(breaks("its text is too large for one request")) } else { Ok(found) }
 }
 
-fn file(part: MessagePart<'_>) -> Result<File, Unfit> {
+/// A text that was decoded as it says; what cannot be is replaced without a word by the parser.
+fn decoded<'a>(text: &'a str, part: &MessagePart<'_>) -> Result<&'a str, Unfit> {
+    let is_ascii = charset(part).eq_ignore_ascii_case("us-ascii");
+    match text.contains('\u{fffd}') || (is_ascii && !text.is_ascii()) {
+        true => Err(breaks("a text of it is not in the charset that it names")),
+        false => Ok(text),
+    }
+}
+
+fn charset<'a>(part: &'a MessagePart<'_>) -> &'a str {
+    part.content_type().and_then(|kind| kind.attribute("charset")).unwrap_or("utf-8")
+}
+
+fn file(part: MessagePart<'_>, shown: &[String]) -> Result<File, Unfit> {
     let kind = part.content_type();
-    let charset = kind.and_then(|kind| kind.attribute("charset")).unwrap_or("utf-8");
-    let unchanged = ["utf-8", "us-ascii"].iter().any(|it| charset.eq_ignore_ascii_case(it));
+    let unchanged = ["utf-8", "us-ascii"].iter().any(|it| charset(&part).eq_ignore_ascii_case(it));
+    if let PartType::Text(text) | PartType::Html(text) = &part.body {
+        decoded(text, &part)?;
+    }
     let kind = kind.map_or_else(
         || "application/octet-stream".to_owned(),
         |kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream")),
     );
     let name = part.attachment_name().unwrap_or("attachment").to_owned();
-    let inline = part.content_id().map(str::to_owned);
+    let id = part.content_id().map(str::to_owned);
+    let is_inline = id.as_ref().is_some_and(|id| shown.contains(id));
     let content = match part.body {
         // texts were decoded, so their octets are those of the file in UTF-8 alone
         PartType::Text(text) | PartType::Html(text) if unchanged => text.into_owned().into_bytes(),
@@ -210,7 +264,7 @@ fn file(part: MessagePart<'_>) -> Result<File, Unfit> {
     if content.is_empty() {
         return Err(breaks("an attachment is empty"));
     }
-    Ok(File { name, kind, inline, content })
+    Ok(File { name, kind, id, is_inline, content })
 }
 
 fn people(field: Option<&Address<'_>>) -> Vec<Value> {
@@ -231,7 +285,8 @@ mod tests {
     const HEAD: &str = "Bcc: b@x.test\r\nReceived: x\r\nFrom: F <f@x.test>\r\nTo: \"A, a\" <a@x.test>\r\nSubject: =?utf-8?q?=C3=B6?=\r\nMessage-ID: <1@x>\r\nX-Own: yes\r\n";
 
     fn read(rest: &str) -> Result<Plan, String> {
-        let read = Plan::read(format!("{HEAD}{rest}").as_bytes());
+        let to = ["a@x.test", "b@x.test"].map(str::to_owned);
+        let read = Plan::read(format!("{HEAD}{rest}").as_bytes(), &to);
         read.map_err(|unfit| unfit.diagnosis().sentence())
     }
 
@@ -261,10 +316,21 @@ mod tests {
 
     #[test]
     fn of_alternatives_the_html_is_taken_with_its_pictures() {
-        let related = "Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\nContent-Type: text/plain\r\n\r\nHello.\r\n--a\r\nContent-Type: text/html\r\n\r\n<b>Hello.</b>\r\n--a--\r\n--r\r\nContent-Type: image/png\r\nContent-ID: <p1>\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--r--\r\n";
+        let related = "Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\nContent-Type: text/plain\r\n\r\nHello.\r\n--a\r\nContent-Type: text/html\r\n\r\n<b>Hello.</b><img src=\"cid:p1\">\r\n--a--\r\n--r\r\nContent-Type: image/png\r\nContent-ID: <p1>\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--r--\r\n";
         let plan = read(&format!("MIME-Version: 1.0\r\n{related}")).unwrap();
-        assert_eq!(plan.message["body"], json!({"contentType": "html", "content": "<b>Hello.</b>"}));
-        assert_eq!(plan.attachments[0].item()["contentId"], "p1");
+        assert_eq!(
+            plan.message["body"],
+            json!({"contentType": "html", "content": "<b>Hello.</b><img src=\"cid:p1\">"})
+        );
+        let item = plan.attachments[0].item();
+        assert_eq!((&item["contentId"], &item["isInline"]), (&"p1".into(), &true.into()));
+    }
+
+    #[test]
+    fn a_file_with_an_id_that_no_text_shows_is_listed() {
+        let file = "Content-Type: application/pdf\r\nContent-ID: <f1>\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\nx";
+        let plan = read(&mixed(&["Content-Type: text/html\r\n\r\n<p>Hello</p>", file])).unwrap();
+        assert_eq!(plan.attachments[0].whole()["isInline"], false);
     }
 
     #[test]
@@ -287,6 +353,15 @@ mod tests {
                 mixed(&["Content-Type: text/plain\r\n\r\na", "Content-Type: text/plain\r\n\r\nb"]),
                 "several parts",
             ),
+            (
+                mixed(&["Content-Type: text/plain\r\n\r\na", "Content-Type: text/html\r\n\r\n<p>footer</p>"]),
+                "several parts",
+            ),
+            (
+                "Content-Type: text/plain; charset=us-ascii\r\n\r\n\u{e9}\r\n".to_owned(),
+                "the charset that it names",
+            ),
+            ("To: another@x.test\r\n\r\nx\r\n".to_owned(), "one To, one Cc and one Bcc"),
         ] {
             let told = read(&rest).map(|plan| format!("{plan:?}")).unwrap_err();
             assert!(told.contains(why) && told.contains("fallbackRoute"), "{why}: {told}");
