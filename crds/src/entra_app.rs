@@ -11,7 +11,6 @@ pub use self::credential::*;
 use crate::{
     allowed::{Admission, AllowedMailboxes},
     cloud::Cloud,
-    honoured::paths_of_set,
 };
 
 mod credential;
@@ -202,11 +201,6 @@ impl EntraAppSpec {
     pub fn admission(&self, namespace: &str, labels: &BTreeMap<String, String>, mailbox: &str) -> Admission {
         Admission::judge(&self.allowed_namespaces, namespace, labels, mailbox)
     }
-
-    /// The paths of the fields that are set and that this version does not act upon.
-    pub fn not_yet_honoured(&self) -> Vec<&'static str> {
-        paths_of_set([])
-    }
 }
 
 #[cfg(test)]
@@ -225,7 +219,6 @@ mod tests {
         assert_eq!(spec.exchange_scope(), "https://outlook.office365.us/.default");
         assert_eq!(spec.graph_scope(), "https://graph.microsoft.us/.default");
         assert_eq!(spec.login_ca_bundle(), None);
-        assert_eq!(spec.not_yet_honoured(), Vec::<&str>::new());
     }
 
     #[test]
@@ -238,7 +231,6 @@ mod tests {
         assert_eq!(spec.login_ca_bundle(), Some("PEM"));
         assert_eq!(spec.exchange_scope(), "a/.default");
         assert_eq!(spec.graph_scope(), "b/.default");
-        assert_eq!(spec.not_yet_honoured(), Vec::<&str>::new());
     }
 
     #[test]

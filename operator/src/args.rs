@@ -1,4 +1,4 @@
-//! The command line. Every flag is an environment variable as well.
+//! The command line. Every flag of `run` is an environment variable as well.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -215,12 +215,18 @@ async fn finish<T>(task: JoinHandle<T>) {
 }
 
 /// A client for the cluster that this runs in, or that the kubeconfig names.
-async fn client() -> anyhow::Result<Client> {
+pub(crate) async fn client() -> anyhow::Result<Client> {
     let mut config = Config::infer().await.context("no cluster: neither in a pod nor a usable kubeconfig")?;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     proxy::spare(&mut config);
+    if config.proxy_url.is_some() {
+        // kube's own error would show the URL, perhaps with a password
+        anyhow::bail!(
+            "the kubeconfig names a proxy (proxy-url), which is not gone through to the API server: remove it"
+        );
+    }
     Client::try_from(config).context("no client can be made for the cluster")
 }
 

@@ -19,24 +19,18 @@ pub(super) fn senders(change: &Change, stores: &Stores) -> Vec<ObjectRef<MailSen
     let of_route = |name: &str| select(all, |sender| names_route(sender, name));
     match change {
         Change::Everything => select(all, |_| true),
-        Change::Sender(sender) => {
-            let mut concerned = vec![sender.clone()];
-            concerned.extend(beside(sender, stores).into_iter().filter(|other| other != sender));
-            concerned
-        }
+        Change::Sender(sender) => and(vec![sender.clone()], carriers(stores)),
         Change::App(app) | Change::Token(Owner::App(app)) => of_app(app),
-        Change::Route(route) | Change::Token(Owner::Route(route)) => of_route(route),
-        Change::Namespace(name) => select(all, |sender| sender.namespace().as_ref() == Some(name)),
+        Change::Token(Owner::Route(route)) => of_route(route),
+        Change::Route(route) => and(of_route(route), carriers(stores)),
+        Change::Namespace(name) => {
+            let there = select(all, |sender| sender.namespace().as_ref() == Some(name));
+            and(there, carriers(stores))
+        }
         Change::Credential(_) => {
             let of_apps = apps(change, stores).into_iter().flat_map(|app| of_app(&app.name));
             let of_routes = routes(change, stores).into_iter().flat_map(|route| of_route(&route.name));
-            let mut concerned: Vec<_> = of_apps.collect();
-            for sender in of_routes {
-                if !concerned.contains(&sender) {
-                    concerned.push(sender);
-                }
-            }
-            concerned
+            and(of_apps.collect(), of_routes.collect())
         }
         // of all that a policy says, one kind of exception has an effect
         Change::Policy(_) => {
@@ -50,19 +44,27 @@ fn names_route(sender: &MailSender, route: &str) -> bool {
     sender.spec.route == route || sender.spec.fallback_route.as_deref() == Some(route)
 }
 
-/// The senders to which it matters that another one uses, or does not use, the same app for tokens:
-/// those that carry its secret.
-fn beside(sender: &ObjectRef<MailSender>, stores: &Stores) -> Vec<ObjectRef<MailSender>> {
-    let app = stores.senders.get(sender).and_then(|sender| sender.spec.entra_app.clone());
+/// The senders that carry their app's secret: to them it matters who else gets tokens by the same app, and
+/// that changes with senders, their routes and what their namespaces are admitted to. There are few.
+fn carriers(stores: &Stores) -> Vec<ObjectRef<MailSender>> {
     let carrying = select(&stores.routes, carries_app_secret);
     if carrying.is_empty() {
         return Vec::new();
     }
-    select(&stores.senders, |other| {
-        // of one that is gone, nobody knows any more which app it used
-        (app.is_none() || other.spec.entra_app == app)
-            && carrying.iter().any(|route| names_route(other, &route.name))
-    })
+    select(&stores.senders, |sender| carrying.iter().any(|route| names_route(sender, &route.name)))
+}
+
+/// Both, each once.
+fn and(
+    mut some: Vec<ObjectRef<MailSender>>,
+    others: Vec<ObjectRef<MailSender>>,
+) -> Vec<ObjectRef<MailSender>> {
+    for other in others {
+        if !some.contains(&other) {
+            some.push(other);
+        }
+    }
+    some
 }
 
 fn logs_in_by_password(route: &MailRoute) -> bool {
@@ -178,17 +180,17 @@ mod tests {
     fn senders_follow_whatever_they_depend_on() {
         for (change, names) in [
             (Change::Everything, "abcdef"),
-            (Change::Sender(ObjectRef::new("b").within("shop")), "b"),
+            // d carries its app's secret, so it matters to d who gets tokens by what
+            (Change::Sender(ObjectRef::new("b").within("shop")), "bd"),
             (Change::App("contoso".into()), "ac"),
             (Change::Token(Owner::App("fabrikam".into())), "b"),
             (Change::Token(Owner::Route("other".into())), "c"),
-            (Change::Route("other".into()), "c"),
+            (Change::Route("other".into()), "cd"),
             (Change::Credential("one".into()), "ac"),
             (Change::Credential("three".into()), ""),
-            (Change::Namespace("shop".into()), "ab"),
+            (Change::Namespace("shop".into()), "abd"),
             (Change::Credential("four".into()), "f"),
             (Change::Policy("any".into()), "df"),
-            // whose app's secret is a password, as long as nobody gets tokens by it
             (Change::Sender(ObjectRef::new("e").within("crm")), "de"),
         ] {
             assert_eq!(found(&change), names, "{change:?}");

@@ -5,6 +5,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{Write, stdout},
     os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
 };
 
 use anyhow::Context;
@@ -16,44 +17,65 @@ use kube::{
 use mail_egress_crds::names;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::args::LoginArgs;
+use crate::{args::LoginArgs, run::client};
 
 /// The field manager of what a person applies by this command.
 const FIELD_MANAGER: &str = "mail-egress-login";
 
 /// Where it goes, opened before anybody signs in.
 pub(super) enum Target {
-    /// A file that did not exist before, for its owner's eyes.
-    File(File),
+    /// A file that did not exist before, for its owner's eyes; removed where it stays empty.
+    File(Made),
     /// Standard output.
     Standard,
     /// The cluster of the caller's kubeconfig.
     Cluster(Client),
 }
 
+/// A file that was made and is not written yet.
+pub(super) struct Made {
+    file: File,
+    path: PathBuf,
+    is_written: bool,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if !self.is_written {
+            // nobody signed in: the same command is to work again
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 impl Target {
     /// Opens what the command line names.
     pub(super) async fn open(args: &LoginArgs) -> anyhow::Result<Self> {
         let Some(path) = &args.output else {
-            let client = Client::try_default().await.context("--apply: no usable kubeconfig")?;
+            let client = client().await.context("--apply")?;
             return Ok(Self::Cluster(client));
         };
         if path.as_os_str() == "-" {
             return Ok(Self::Standard);
         }
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        Ok(Self::File(made.with_context(|| {
+        let file = made.with_context(|| {
             format!("--output {} cannot be made (a file that is there is not overwritten)", path.display())
-        })?))
+        })?;
+        Ok(Self::File(Made { file, path: path.clone(), is_written: false }))
     }
 
     /// Writes the Secret, and tells where it is now.
     pub(super) async fn write(self, args: &LoginArgs, token: &SecretString) -> anyhow::Result<String> {
         let (name, namespace) = (&args.secret_name, &args.namespace);
         match self {
-            Self::File(mut file) => {
+            Self::File(mut made) => {
                 let written = yaml(args, token)?;
-                file.write_all(written.as_bytes()).and_then(|()| file.sync_all()).context("--output")?;
+                made.file
+                    .write_all(written.as_bytes())
+                    .and_then(|()| made.file.sync_all())
+                    .context("--output")?;
+                made.is_written = true;
                 Ok("the Secret is in the file: kubectl apply it, and delete the file".to_owned())
             }
             Self::Standard => {
@@ -115,6 +137,10 @@ mod tests {
         assert_eq!(secret.string_data.unwrap()["refreshToken"], "r3fresh");
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
+        let again = path.with_file_name("again.yaml");
+        let given_up = self::args(&format!("--output={}", again.display()));
+        drop(Target::open(&given_up).await.unwrap());
+        assert!(!again.exists(), "an empty file stands in the way of the next try");
         let error = Target::open(&args).await.err().unwrap().to_string();
         assert!(error.contains("not overwritten"), "{error}");
     }

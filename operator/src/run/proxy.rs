@@ -5,7 +5,7 @@ use kube::Config;
 use mail_egress_entra::dial::Proxies;
 
 /// Keeps it away from the Kubernetes API, which is near. In a pod kube leaves `HTTPS_PROXY` alone; with a
-/// kubeconfig it would take it for the API server as well. A proxy that the kubeconfig itself names stays.
+/// kubeconfig it would take it for the API server as well. A proxy that the kubeconfig itself names stays, and is refused.
 pub(super) fn spare(config: &mut Config) {
     let named = set("HTTPS_PROXY").or_else(|| set("https_proxy"));
     let named = named.and_then(|named| named.parse::<http::Uri>().ok());
@@ -21,7 +21,8 @@ pub(super) fn of_sidecars() -> Vec<(String, String)> {
 }
 
 fn set(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+    Some(value).filter(|value| !value.is_empty())
 }
 
 /// None where there is no proxy, or one that cannot be used: its value may hold a password, which pods

@@ -46,7 +46,10 @@ pub(super) async fn token(
     match writer.write(made).await {
         Ok(TokenRequest { status: Some(status), .. }) => Ok(SecretString::from(status.token)),
         Ok(TokenRequest { status: None, .. }) => Err(refused("the API server's answer holds no token")),
-        Err(WriteError::Api(kube::Error::Api(status))) if (400..500).contains(&status.code) => {
+        // 408 and 429 pass by themselves
+        Err(WriteError::Api(kube::Error::Api(status)))
+            if (400..500).contains(&status.code) && !matches!(status.code, 408 | 429) =>
+        {
             Err(refused(&status.message))
         }
         Err(error) => Err(TokenError {
