@@ -265,7 +265,12 @@ fn authentication(refusal: &Refusal) -> Option<AuthStage> {
         | reason::ENTRA_NAME_NOT_FOUND
         | reason::ENTRA_UNREACHABLE
         | reason::ENTRA_TIMEOUT
-        | reason::ENTRA_TLS_FAILED => Some(AuthStage::Token),
+        | reason::ENTRA_TLS_FAILED
+        | reason::TOKEN_HOST_UNREACHABLE
+        | reason::TOKEN_HOST_TLS_FAILED
+        | reason::TOKEN_ENDS_SOON
+        | reason::OWN_TOKEN_REFUSED
+        | reason::OWN_TOKEN_UNAVAILABLE => Some(AuthStage::Token),
         reason => is_entras(reason).then_some(AuthStage::Token),
     }
 }

@@ -158,7 +158,7 @@ reasons! {
         "the sidecar holds as much mail as it may", "try again in a few seconds, or raise the sidecar's memory";
     /// A draft, and a memory budget that is never large enough for it.
     DRAFT_BEYOND_MEMORY = "DraftBeyondMemory", Mendable, WhenMended,
-        "the sidecar has not enough memory to make a draft of this message", "raise the sidecar's memory (--memory-budget is to be twice the largest message; in a pod it is half of the annotation mail-egress.io/memory-limit), or name a fallbackRoute in the MailSender in place of spec.graph.largeMessages: Draft";
+        "the sidecar has not enough memory to make a draft of this message", "raise the sidecar's memory (--memory-budget is to be twice the largest message and 7 MB more; in a pod it is half of the annotation mail-egress.io/memory-limit), or name a fallbackRoute in the MailSender in place of spec.graph.largeMessages: Draft";
     /// The sidecar holds as many message bytes on disk as it may.
     SPILL_LIMIT = "SpillLimit", Transient, BackOff,
         "the sidecar holds as much mail on disk as it may", "try again in a few seconds, or raise --spill-limit and the volume behind --spill-dir";

@@ -40,7 +40,8 @@ impl Proxies {
     /// From this process's environment.
     #[must_use]
     pub fn of_environment() -> Self {
-        Self::of(|name| std::env::var(name).ok())
+        // what is no text is no proxy either, and must not pass for none
+        Self::of(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// From these variables. The first that is set and not empty of `HTTPS_PROXY` and `https_proxy`

@@ -43,7 +43,7 @@ pub enum InvalidClientCertificate {
     EncryptedKey,
     /// It is PEM of some sort, and no key that can be used.
     #[error(
-        "the client certificate's key cannot be used: {0}; RSA of 2048 to 8192 bits, ECDSA P-256 and P-384 and Ed25519 can"
+        "the client certificate's key cannot be used: {0}; RSA of 2048 to 4096 bits, ECDSA P-256 and P-384 and Ed25519 can"
     )]
     Key(&'static str),
     /// Certificate and key are not of one pair.
